@@ -1,0 +1,195 @@
+"""From facts to an outcome: `evaluate(facts, policy, model)`, one pure function.
+
+It is the same for the live service, for a replayed log, for training and for tests: no clock, no I/O, no state.
+"""
+
+from operator import itemgetter
+from typing import Any
+
+from msgspec import Struct
+
+from riskd.anomaly.model import Model
+from riskd.contract import Outcome
+from riskd.facts import Facts
+from riskd.features import FEATURES, MODEL_FEATURES, Extractor
+from riskd.features.population import Population
+from riskd.policy import Plan, Policy, Question, combine
+from riskd.policy.decide import by_score, most_severe, with_evidence
+from riskd.signals import State, answer
+
+COARSE_PLACE_KM = 200.0
+"""Accuracy radius beyond which a place is coarse: its signals then widen the score range downward."""
+
+_model_vector = itemgetter(*(list(FEATURES).index(name) for name in MODEL_FEATURES))
+_extract_without_population = Extractor(Population())
+
+
+class Hit(Struct, frozen=True):
+    """A signal that hit."""
+
+    question: Question
+    strength: float
+    """Share of the weight that applied, 0 to 1."""
+    inputs: tuple[Any, ...]
+    """What the signal read, in the order of its parameters."""
+    contribution: float
+    """Points of the score."""
+
+
+class Evaluation(Struct, frozen=True):
+    """Everything that follows from the facts under a policy and a model; nothing else."""
+
+    outcome: Outcome
+    evidence_met: bool
+    """The outcome would have been step_up, had the session's fresh evidence not met it."""
+    score: float
+    score_range: tuple[float, float]
+    hits: tuple[Hit, ...]
+    """Largest contribution first."""
+    unknown: tuple[str, ...]
+    """Codes of the signals with a missing input."""
+    degraded: tuple[str, ...]
+    """Sources that were down, and `signal:<code>` for each that failed."""
+    anomaly: float | None
+    vector: tuple[float | None, ...]
+    """What the model read, in the order of MODEL_FEATURES."""
+    plan: Plan
+
+
+def evaluate(facts: Facts, policy: Policy, model: Model | None) -> Evaluation:
+    """Judge one attempt: same facts, same policy, same model, same evaluation."""
+    action = facts.action
+    plan = policy.plan(action.name, action.path, action.method, action.resource_type)
+    extract = _extract_without_population if model is None else model.extract
+    values, faulty = extract(facts)
+    vector = _model_vector(values)
+    degraded = list(facts.down)
+    anomaly = None
+    if model is not None:
+        try:
+            anomaly = model.score(vector)
+        except Exception:  # noqa: BLE001 - whatever the runtime raises, the declared signals still decide
+            degraded.append("model")
+    values.append(anomaly)
+
+    asked = _ask_guarded(plan, values) if faulty else _ask(plan, values)
+    hits, unknown, failed = asked
+    degraded.extend(f"signal:{question.code}" for question in failed)
+
+    declared = [combine.evidence(q.weight * s) for q, s in hits if not q.statistical]
+    statistical = [combine.evidence(q.weight * s) for q, s in hits if q.statistical]
+    total = combine.total_evidence(declared, statistical)
+    score = combine.score_of(total)
+    floors = [q.floor for q, _ in hits]
+    if degraded:
+        floors.append(plan.fail_mode)
+    demanded = most_severe(by_score(score, plan.step_up_at, plan.deny_at), floors)
+    fresh = demanded is Outcome.STEP_UP and _fresh_evidence(facts, policy, plan, hits, values)
+    outcome = with_evidence(demanded, fresh=fresh)
+    return Evaluation(
+        outcome=outcome,
+        evidence_met=fresh,
+        score=score,
+        score_range=_range(facts, total, hits, unknown),
+        hits=_shares(hits, declared, statistical, values),
+        unknown=tuple(q.code for q in unknown),
+        degraded=tuple(degraded),
+        anomaly=anomaly,
+        vector=vector,
+        plan=plan,
+    )
+
+
+Asked = tuple[list[tuple[Question, float]], list[Question], list[Question]]
+"""Hits with their strength, unknown, failed."""
+
+
+def _ask(plan: Plan, values: list[Any]) -> Asked:
+    """Ask every signal; the fast way, for vectors without a fault."""
+    hits: list[tuple[Question, float]] = []
+    unknown: list[Question] = []
+    failed: list[Question] = []
+    for i, ask, question in plan.single:
+        value = values[i]
+        if value is None:
+            unknown.append(question)
+            continue
+        try:
+            strength = ask(value)
+        except Exception:  # noqa: BLE001 - a failing signal is an error of that signal
+            failed.append(question)
+            continue
+        if strength > 0:
+            hits.append((question, min(1.0, strength)))
+    for read, ask, question in plan.several:
+        inputs = read(values)
+        if None in inputs:
+            unknown.append(question)
+            continue
+        try:
+            strength = ask(*inputs)
+        except Exception:  # noqa: BLE001
+            failed.append(question)
+            continue
+        if strength > 0:
+            hits.append((question, min(1.0, strength)))
+    return hits, unknown, failed
+
+
+def _ask_guarded(plan: Plan, values: list[Any]) -> Asked:
+    """Ask every signal when some feature failed: those that read it are in error."""
+    hits: list[tuple[Question, float]] = []
+    unknown: list[Question] = []
+    failed: list[Question] = []
+    for question in plan.questions:
+        state, strength = answer(question.ask, [values[i] for i in question.index], {})
+        if state is State.HIT:
+            hits.append((question, strength))
+        elif state is State.UNKNOWN:
+            unknown.append(question)
+        elif state is State.ERROR:
+            failed.append(question)
+    return hits, unknown, failed
+
+
+def _fresh_evidence(
+    facts: Facts, policy: Policy, plan: Plan, hits: list[tuple[Question, float]], values: list[Any]
+) -> bool:
+    """Return True when the session already proves what a step-up would ask for.
+
+    After a hit that a thief of the session would cause, only authentication later than the hit counts.
+    """
+    auth_age_s = facts.subject.auth_age_s
+    if not policy.ladder.satisfied(facts.subject.acr, auth_age_s, plan.level):
+        return False
+    ages = [values[q.dated_by] for q, _ in hits if q.dated_by is not None]
+    return auth_age_s is not None and all(auth_age_s < age for age in ages)
+
+
+def _range(
+    facts: Facts, total: float, hits: list[tuple[Question, float]], unknown: list[Question]
+) -> tuple[float, float]:
+    accuracy_km = facts.place.accuracy_km
+    coarse = 0.0
+    if accuracy_km is not None and accuracy_km > COARSE_PLACE_KM:
+        coarse = sum(combine.evidence(q.weight * s) for q, s in hits if q.rests_on_place)
+    return combine.score_range(total, coarse, [q.full_evidence for q in unknown])
+
+
+def _shares(
+    hits: list[tuple[Question, float]], declared: list[float], statistical: list[float], values: list[Any]
+) -> tuple[Hit, ...]:
+    if not hits:
+        return ()
+    of_declared, of_statistical = (iter(part) for part in combine.contributions(declared, statistical))
+    shares = [
+        Hit(
+            question=q,
+            strength=float(s),
+            inputs=tuple([values[i] for i in q.index]),
+            contribution=next(of_statistical if q.statistical else of_declared),
+        )
+        for q, s in hits
+    ]
+    shares.sort(key=lambda hit: (-hit.contribution, hit.question.code))
+    return tuple(shares)

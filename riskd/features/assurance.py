@@ -1,0 +1,49 @@
+"""What the session proves, and what is asked for."""
+
+from riskd.facts import Facts
+from riskd.features.feature import feature, signal_feature
+
+
+@feature
+def auth_age_minutes(facts: Facts) -> float | None:
+    """Minutes since the subject last actively authenticated."""
+    return None if facts.subject.auth_age_s is None else facts.subject.auth_age_s / 60
+
+
+@signal_feature
+def auth_context(facts: Facts) -> str | None:
+    """The session's authentication context class (`acr`)."""
+    return facts.subject.acr
+
+
+@signal_feature
+def leaked(facts: Facts) -> float | None:
+    """1 when the credential is known from a breach corpus."""
+    value = facts.subject.leaked_credential
+    return None if value is None else float(value)
+
+
+@signal_feature
+def email_disposable(facts: Facts) -> float | None:
+    """1 when the subject's e-mail domain hands out throw-away addresses."""
+    value = facts.subject.email_disposable
+    return None if value is None else float(value)
+
+
+@signal_feature
+def action_name(facts: Facts) -> str | None:
+    """Name of the action."""
+    return facts.action.name
+
+
+@signal_feature
+def endpoint(facts: Facts) -> str | None:
+    """Normalised path of the endpoint."""
+    return facts.action.path
+
+
+@signal_feature
+def path_obfuscated(facts: Facts) -> float | None:
+    """1 when the raw path differs from its normalised form in a way no honest client writes it."""
+    value = facts.action.path_obfuscated
+    return None if value is None else float(value)

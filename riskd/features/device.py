@@ -1,0 +1,126 @@
+"""What with: device identity, contradictions within it, age and rarity of the client."""
+
+from datetime import UTC, datetime
+
+from riskd.facts import DeviceFacts, Facts
+from riskd.features.feature import DAY_S, NEVER_DAYS, feature, signal_feature
+from riskd.features.population import Population
+
+PHONE_MAX_CSS_PX = 600
+"""Smallest side of a screen above which it is no phone, and below which it is no desktop (CSS pixels)."""
+
+# A release of a four-weekly browser and its day; from there versions and days map onto each other.
+_FOUR_WEEKLY = {
+    "Chrome": (100, datetime(2022, 3, 29, tzinfo=UTC)),
+    "Chrome Mobile": (100, datetime(2022, 3, 29, tzinfo=UTC)),
+    "Chrome Mobile iOS": (100, datetime(2022, 3, 29, tzinfo=UTC)),
+    "Chrome Mobile WebView": (100, datetime(2022, 3, 29, tzinfo=UTC)),
+    "Edge": (100, datetime(2022, 4, 1, tzinfo=UTC)),
+    "Edge Mobile": (100, datetime(2022, 4, 1, tzinfo=UTC)),
+    "Firefox": (100, datetime(2022, 5, 3, tzinfo=UTC)),
+    "Firefox Mobile": (100, datetime(2022, 5, 3, tzinfo=UTC)),
+}
+RELEASE_DAYS = 28.0
+YEAR_DAYS = 365.25
+
+
+@feature
+def device_unseen_days(facts: Facts) -> float | None:
+    """Days since the device id was last part of a confirmed success of the subject; 3650 = never."""
+    history = facts.history
+    if history is None or facts.device.id is None or not history.known_devices:
+        return None
+    return NEVER_DAYS if history.device_age_s is None else history.device_age_s / DAY_S
+
+
+@feature
+def family_unseen_days(facts: Facts) -> float | None:
+    """Days since this OS and browser family was last part of a confirmed success of the subject; 3650 = never."""
+    history = facts.history
+    if history is None or facts.device.family is None or not history.known_families:
+        return None
+    return NEVER_DAYS if history.family_age_s is None else history.family_age_s / DAY_S
+
+
+@feature
+def device_family_changed(facts: Facts) -> float | None:
+    """1 when a known device id comes with another OS or browser family than it was confirmed with."""
+    history = facts.history
+    if history is None or history.device_family is None or facts.device.family is None:
+        return None
+    return float(history.device_family != facts.device.family)
+
+
+@feature
+def device_contradictions(facts: Facts) -> float | None:
+    """How many pairs of device attributes contradict each other; unknown when no pair can be compared."""
+    d = facts.device
+    pairs = [
+        _differ(d.hint_os_family, d.os_family),
+        _differ(d.platform_os_family, d.os_family),
+        _differ(d.hint_browser_family, d.browser_family),
+        _hint_contradicts_kind(d),
+        _screen_contradicts_kind(d),
+    ]
+    compared = [pair for pair in pairs if pair is not None]
+    return float(sum(compared)) if compared else None
+
+
+def _differ(a: str | None, b: str | None) -> bool | None:
+    return None if a is None or b is None else a != b
+
+
+def _hint_contradicts_kind(d: DeviceFacts) -> bool | None:
+    if d.hint_mobile is None or d.kind not in {"mobile", "desktop"}:
+        return None
+    return d.hint_mobile != (d.kind == "mobile")
+
+
+def _screen_contradicts_kind(d: DeviceFacts) -> bool | None:
+    if d.screen_width is None or d.screen_height is None or d.kind not in {"mobile", "desktop"}:
+        return None
+    small = min(d.screen_width, d.screen_height) <= PHONE_MAX_CSS_PX
+    return small != (d.kind == "mobile")
+
+
+@feature
+def bot(facts: Facts) -> float | None:
+    """1 when the user agent names a crawler, headless browser or scripted HTTP client."""
+    return None if facts.device.bot is None else float(facts.device.bot)
+
+
+@signal_feature
+def user_agent_faults(facts: Facts) -> float | None:
+    """1 when a user agent was sent but is empty or of no browser the parser knows."""
+    d = facts.device
+    if d.user_agent_present is None:
+        return None
+    return float(not d.user_agent_present or d.user_agent_parsed is False)
+
+
+@feature
+def browser_age_years(facts: Facts) -> float | None:
+    """How old the browser version is at the time of the attempt, years; known for four-weekly browsers only."""
+    d = facts.device
+    if d.browser_major is None or d.browser_family not in _FOUR_WEEKLY:
+        return None
+    version, day = _FOUR_WEEKLY[d.browser_family]
+    released_days_after = (d.browser_major - version) * RELEASE_DAYS
+    return max(0.0, ((facts.time - day).total_seconds() / DAY_S - released_days_after) / YEAR_DAYS)
+
+
+@feature
+def family_rarity_nats(facts: Facts, population: Population) -> float | None:
+    """Rarity of the OS and browser family among everybody's honest attempts, nats."""
+    if population.empty or facts.device.family is None:
+        return None
+    return population.family.nats(facts.device.family)
+
+
+@feature
+def language_unseen_days(facts: Facts) -> float | None:
+    """Days since the first Accept-Language tag was last part of a confirmed success; 3650 = never."""
+    history = facts.history
+    if history is None or facts.device.language is None or not history.known_languages:
+        return None
+    return NEVER_DAYS if history.language_age_s is None else history.language_age_s / DAY_S

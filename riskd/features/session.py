@@ -1,0 +1,102 @@
+"""Whose session: hops, concurrent sessions, replays, account changes and reports."""
+
+from riskd.facts import Facts, LiveSession
+from riskd.features.feature import DAY_S, feature, signal_feature
+from riskd.features.place import net_distance_km, vague
+
+
+@signal_feature
+def session_hop_age_s(facts: Facts) -> float | None:
+    """Seconds since this session changed country, device or network too fast; -1 when it never did.
+
+    Unknown without a session id.
+    """
+    if facts.history is None or facts.subject.session is None:
+        return None
+    age = facts.history.session_hop_age_s
+    return -1.0 if age is None else age
+
+
+def _distant(facts: Facts, other: LiveSession) -> float | None:
+    if other.latitude is None or other.longitude is None or other.vague:
+        return None
+    return net_distance_km(facts.place, other.latitude, other.longitude, other.accuracy_km)
+
+
+@signal_feature
+def session_distance_km(facts: Facts) -> float | None:
+    """Distance to the farthest other live session of the subject, accuracy radii taken off, km; 0 without another."""
+    history = facts.history
+    if history is None or facts.place.latitude is None or vague(facts):
+        return None
+    net = [d for other in history.sessions if (d := _distant(facts, other)) is not None]
+    return max(net, default=0.0)
+
+
+@signal_feature
+def sessions_together_age_s(facts: Facts) -> float | None:
+    """Seconds since this session and the latest-started other live session have both been live."""
+    history = facts.history
+    if history is None:
+        return None
+    own = history.session_age_s or 0.0
+    return min((min(own, other.started_age_s) for other in history.sessions), default=own)
+
+
+@signal_feature
+def replay_age_s(facts: Facts) -> float | None:
+    """Seconds since the subject's device payload came a second time from elsewhere; -1 when it never did.
+
+    Unknown when neither this attempt carries a payload digest nor an earlier one was replayed.
+    """
+    if facts.payload is not None and facts.payload.elsewhere:
+        return 0.0
+    earlier = None if facts.history is None else facts.history.replayed_age_s
+    if earlier is not None:
+        return earlier
+    return None if facts.payload is None else -1.0
+
+
+@feature
+def success_after_failures_hours(facts: Facts) -> float | None:
+    """Hours since a success that came straight after a burst of failures; 3650 days when there was none."""
+    history = facts.history
+    if history is None:
+        return None
+    age = history.success_after_failures_age_s
+    return 3650.0 * 24 if age is None else age / 3600
+
+
+@signal_feature
+def takeover_steps_1d(facts: Facts) -> float | None:
+    """How far a takeover sequence went in 24 hours, 0..3: contact changed, then password, then factor or payee."""
+    history = facts.history
+    if history is None:
+        return None
+    contact = history.contact_change_age_s
+    if contact is None or contact > DAY_S:
+        return 0.0
+    password = history.password_change_age_s
+    if password is None or password > contact:
+        return 1.0
+    lasts = (history.factor_change_age_s, history.recipient_added_age_s)
+    return 3.0 if any(age is not None and age <= password for age in lasts) else 2.0
+
+
+@feature
+def credential_change_hours(facts: Facts) -> float | None:
+    """Hours since the subject's contact, password or factors were last changed; 3650 days when never."""
+    history = facts.history
+    if history is None:
+        return None
+    ages = (history.contact_change_age_s, history.password_change_age_s, history.factor_change_age_s)
+    return min((age / 3600 for age in ages if age is not None), default=3650.0 * 24)
+
+
+@signal_feature
+def reported_days(facts: Facts) -> float | None:
+    """Days since an attempt was reported as not the subject's, or fraud was confirmed; 3650 when never."""
+    history = facts.history
+    if history is None:
+        return None
+    return 3650.0 if history.reported_age_s is None else history.reported_age_s / DAY_S

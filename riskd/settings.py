@@ -1,0 +1,45 @@
+"""Process environment only: where things are. What a user tunes is policy.
+
+Each field is read from the environment variable of the same name with the prefix `RISKD_`.
+"""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where riskd finds and keeps things."""
+
+    model_config = SettingsConfigDict(env_prefix="RISKD_", frozen=True, extra="ignore")
+
+    data_dir: Path = Path("data")
+    """State: the embedded store, decision log, databases, secrets."""
+    policy: Path = Path("riskd.yaml")
+    """The policy file."""
+    models_dir: Path = Path("models")
+    """Model artifacts: `<version>/` folders and `CURRENT`."""
+    redis_url: SecretStr | None = None
+    """`redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://`; unset means the embedded store."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Comma-separated CIDRs whose forwarded headers are believed."""
+    geo_city: Path | None = None
+    """A City or Country mmdb of yours; unset means what `riskd data install` put in place, else the built-in tables."""
+    geo_asn: Path | None = None
+    """An ASN mmdb of yours."""
+    geo_anonymous: Path | None = None
+    """An Anonymous-IP mmdb of yours."""
+    log_level: Annotated[str, Field(pattern=r"^(debug|info|warning|error)$")] = "info"
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+        return value

@@ -1,0 +1,22 @@
+"""Features become hits, clears and unknowns, each with a stable reason code. The same families as the features."""
+
+from riskd.signals import amount, assurance, device, network, place, session, statistical, timing, velocity
+from riskd.signals.signal import ANOMALY_SCORE, INPUTS, SIGNALS, Signal, State, answer
+
+__all__ = [
+    "ANOMALY_SCORE",
+    "INPUTS",
+    "SIGNALS",
+    "Signal",
+    "State",
+    "amount",
+    "answer",
+    "assurance",
+    "device",
+    "network",
+    "place",
+    "session",
+    "statistical",
+    "timing",
+    "velocity",
+]
