@@ -1,0 +1,230 @@
+"""Counts and latencies of one process: plain numbers, no I/O, no lock, no global registry.
+
+A `Metrics` is built once and handed on. Its hot path is an attribute addition; text is made elsewhere, from a
+`Snapshot`, and the snapshots of several workers add up through `merge`.
+
+Every family holds at most `MAX_CHILDREN` label combinations, whatever a caller sends: those beyond share one child
+whose labels are all `other`.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import Generic, Literal, TypeVar
+
+from msgspec import Struct
+
+MAX_CHILDREN = 512
+OTHER = "other"
+SECONDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+"""Upper bounds of the latency buckets: from a cached lookup (50 µs) to a missed deadline (1 s)."""
+
+Kind = Literal["counter", "gauge_sum", "gauge_max", "histogram"]
+
+
+class Sample(Struct, frozen=True, array_like=True):
+    """One child at one moment."""
+
+    labels: tuple[str, ...]
+    value: float
+    """The count or level; for a histogram the sum of what was observed."""
+    counts: tuple[int, ...] = ()
+    """Histogram only: observations per bucket, not cumulated, the last one above every bound."""
+
+
+class FamilySnapshot(Struct, frozen=True):
+    """One metric with all its children at one moment."""
+
+    name: str
+    kind: Kind
+    text: str
+    labels: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    bounds: tuple[float, ...] = ()
+
+
+class Snapshot(Struct, frozen=True):
+    """What one process counted, or several together."""
+
+    families: tuple[FamilySnapshot, ...] = ()
+
+
+class Count:
+    """A number that only grows."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: float = 0
+
+    def inc(self, by: float = 1) -> None:
+        """Add `by`, which must not be negative."""
+        self.value += by
+
+
+class Level:
+    """A number that goes up and down."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: float = 0
+
+    def set(self, value: float) -> None:
+        """Set the level."""
+        self.value = value
+
+    def inc(self, by: float = 1) -> None:
+        """Raise the level, or lower it by a negative amount."""
+        self.value += by
+
+
+class Distribution:
+    """How often values fell into each bucket, and their sum."""
+
+    __slots__ = ("_bounds", "counts", "value")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.value: float = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value; a bucket holds what is at most its bound (as Prometheus' `le` does)."""
+        self.counts[bisect_left(self._bounds, value)] += 1
+        self.value += value
+
+
+Child = TypeVar("Child", Count, Level, Distribution)
+
+
+class Family(Generic[Child]):
+    """One metric and its children, one per combination of label values."""
+
+    def __init__(self, kind: Kind, name: str, text: str, labels: tuple[str, ...]) -> None:
+        self.kind = kind
+        self.name = name
+        self.text = text
+        self.labels = labels
+        self._children: dict[tuple[str, ...], Child] = {}
+
+    def _new(self) -> Child:
+        raise NotImplementedError
+
+    def at(self, *values: str) -> Child:
+        """Return the child for these label values, to be kept and used many times."""
+        child = self._children.get(values)
+        return child if child is not None else self._add(values)
+
+    def _add(self, values: tuple[str, ...]) -> Child:
+        if len(values) != len(self.labels):
+            raise ValueError(f"{self.name} has the labels {self.labels}, not {len(values)} values")
+        if len(self._children) >= MAX_CHILDREN:
+            values = (OTHER,) * len(values)
+        return self._children.setdefault(values, self._new())
+
+    def snapshot(self) -> FamilySnapshot:
+        """Return every child's numbers; a child made meanwhile may be missing, none is torn."""
+        samples = tuple(
+            Sample(values, child.value, tuple(child.counts) if isinstance(child, Distribution) else ())
+            for values, child in list(self._children.items())
+        )
+        return FamilySnapshot(self.name, self.kind, self.text, self.labels, samples)
+
+
+class Counter(Family[Count]):
+    """A family of counts; its name ends in `_total`."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...] = ()) -> None:
+        super().__init__("counter", name, text, labels)
+
+    def _new(self) -> Count:
+        return Count()
+
+
+class Gauge(Family[Level]):
+    """A family of levels, which several workers' snapshots either add (`sum`) or take the greatest of (`max`)."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...] = (), *, across: Literal["sum", "max"]) -> None:
+        super().__init__("gauge_sum" if across == "sum" else "gauge_max", name, text, labels)
+
+    def _new(self) -> Level:
+        return Level()
+
+
+class Histogram(Family[Distribution]):
+    """A family of distributions over the same ascending bounds."""
+
+    def __init__(
+        self, name: str, text: str, labels: tuple[str, ...] = (), *, bounds: tuple[float, ...] = SECONDS
+    ) -> None:
+        super().__init__("histogram", name, text, labels)
+        self.bounds = bounds
+
+    def _new(self) -> Distribution:
+        return Distribution(self.bounds)
+
+    def snapshot(self) -> FamilySnapshot:
+        """Return every child's numbers together with the bounds."""
+        plain = super().snapshot()
+        return FamilySnapshot(plain.name, plain.kind, plain.text, plain.labels, plain.samples, self.bounds)
+
+
+class Metrics:
+    """Everything riskd counts."""
+
+    def __init__(self) -> None:
+        self.decisions = Counter("riskd_decisions_total", "Decisions by outcome and action.", ("outcome", "action"))
+        self.signal_hits = Counter("riskd_signal_hits_total", "Hits by reason code.", ("code",))
+        self.signal_errors = Counter("riskd_signal_errors_total", "Signals that failed, by reason code.", ("code",))
+        self.stage_seconds = Histogram("riskd_stage_seconds", "Time a decision spends in each stage.", ("stage",))
+        self.store_failures = Counter("riskd_store_failures_total", "Store calls that failed, by kind.", ("kind",))
+        self.record_written = Counter("riskd_record_written_total", "Records that reached the log.")
+        self.record_dropped = Counter("riskd_record_dropped_total", "Records lost; accepted = written + dropped.")
+        self.record_failures = Counter("riskd_record_failures_total", "Why records were lost.", ("kind",))
+        self.degraded = Counter("riskd_degraded_total", "Decisions made without a source, by source.", ("source",))
+        self.outcomes = Counter("riskd_outcomes_total", "Outcomes reported, by outcome.", ("outcome",))
+        self.refused = Counter("riskd_requests_refused_total", "Requests answered 4xx or 5xx, by status.", ("status",))
+        self.in_flight = Gauge("riskd_requests_in_flight", "Requests being answered.", across="sum")
+        self.info = Gauge("riskd_info", "What is running; always 1.", ("version", "policy", "model"), across="max")
+        self.actions: frozenset[str] = frozenset()
+        """The action names that the policy knows; every other name is counted as `other`."""
+
+    def decided(self, outcome: str, action: str) -> None:
+        """Count one decision."""
+        self.decisions.at(outcome, action if action in self.actions else OTHER).inc()
+
+    def snapshot(self) -> Snapshot:
+        """Return all numbers as they are now, in the order in which the families are declared."""
+        families = (family for family in vars(self).values() if isinstance(family, Family))
+        return Snapshot(tuple(family.snapshot() for family in families))
+
+
+def merge(living: Iterable[Snapshot], departed: Iterable[Snapshot] = ()) -> Snapshot:
+    """Add up the snapshots of several processes.
+
+    Counts of `departed` processes stay in the sum, so that no counter falls when a worker ends; their levels do not.
+    A family whose labels or bounds differ from the first one seen (another release) is left out.
+    """
+    merged: dict[str, tuple[FamilySnapshot, dict[tuple[str, ...], Sample]]] = {}
+    for is_living, snapshots in ((True, living), (False, departed)):
+        for snapshot in snapshots:
+            for family in snapshot.families:
+                if not is_living and family.kind.startswith("gauge"):
+                    continue
+                first, samples = merged.setdefault(family.name, (family, {}))
+                if (family.kind, family.labels, family.bounds) == (first.kind, first.labels, first.bounds):
+                    for sample in family.samples:
+                        known = samples.get(sample.labels)
+                        samples[sample.labels] = _add(family.kind, known, sample) if known else sample
+    return Snapshot(
+        tuple(
+            FamilySnapshot(first.name, first.kind, first.text, first.labels, tuple(samples.values()), first.bounds)
+            for first, samples in merged.values()
+        )
+    )
+
+
+def _add(kind: Kind, one: Sample, other: Sample) -> Sample:
+    value = max(one.value, other.value) if kind == "gauge_max" else one.value + other.value
+    counts = tuple(a + b for a, b in zip(one.counts, other.counts, strict=True))
+    return Sample(one.labels, value, counts)

@@ -1,0 +1,85 @@
+"""What became of a decision: report, confirm, record.
+
+A device, place, network, amount or payee becomes known only by a confirmed success, and never by a denied attempt, so
+that an attacker cannot teach riskd his own laptop.
+"""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from riskd.contract import OutcomeReceipt, OutcomeReport, Reported
+from riskd.decision_id import Verdict, split
+from riskd.errors import RequestError
+from riskd.metrics import Metrics
+from riskd.record import OutcomeRecord, Writer
+from riskd.store import Settlement, Store
+
+Source = Literal["reported", "evidence", "matured"]
+
+CONFIRMED_BY: dict[Reported, frozenset[Verdict]] = {
+    Reported.LOGIN_SUCCEEDED: frozenset({Verdict.ALLOW, Verdict.ALLOW_BY_EVIDENCE}),
+    Reported.ACTION_COMPLETED: frozenset({Verdict.ALLOW, Verdict.ALLOW_BY_EVIDENCE}),
+    # Success after a step-up needs the step-up: the password alone proved nothing.
+    Reported.STEP_UP_PASSED: frozenset({Verdict.STEP_UP, Verdict.ALLOW_BY_EVIDENCE}),
+    Reported.CONFIRMED_LEGITIMATE: frozenset({Verdict.ALLOW, Verdict.STEP_UP, Verdict.ALLOW_BY_EVIDENCE}),
+}
+"""After which verdicts each outcome makes what the attempt presented known. DENY stands nowhere."""
+
+_VERDICT_WORDS: dict[Verdict, Literal["allow", "step_up", "deny"]] = {
+    Verdict.ALLOW: "allow",
+    Verdict.ALLOW_BY_EVIDENCE: "allow",
+    Verdict.STEP_UP: "step_up",
+    Verdict.DENY: "deny",
+}
+
+
+def confirms(outcome: Reported, verdict: Verdict) -> bool:
+    """Return True when this outcome of a decision with this verdict makes its attempt a confirmed habit."""
+    return verdict in CONFIRMED_BY.get(outcome, frozenset())
+
+
+class Outcomes:
+    """Takes outcome reports; built once, holds nothing of a report."""
+
+    def __init__(self, *, store: Store, writer: Writer, metrics: Metrics) -> None:
+        self._store = store
+        self._writer = writer
+        self._metrics = metrics
+
+    async def report(
+        self, report: OutcomeReport, *, now: datetime, caller: str = "", source: Source = "reported"
+    ) -> OutcomeReceipt:
+        """Take one report; the same outcome of the same decision again changes nothing.
+
+        Raises RequestError (404) for a decision that is unknown or whose outcome window has passed, StoreUnavailable
+        when the store does not answer (report again), RecordUnavailable when the record is lost.
+        """
+        try:
+            base_id, verdict = split(report.decision_id)
+        except ValueError as error:
+            raise RequestError("decision_id is not one that riskd gave out") from error
+        at = min(report.at.astimezone(UTC), now) if report.at is not None else now
+        confirmed = confirms(report.outcome, verdict)
+        settled = await self._store.settle(
+            base_id,
+            Settlement(outcome=report.outcome.value, decided=int(verdict), at=at.timestamp(), confirms=confirmed),
+        )
+        if settled.status == "accepted":
+            self._writer.append(
+                OutcomeRecord(
+                    decision_id=report.decision_id,
+                    recorded_at=now,
+                    at=at,
+                    subject=settled.token,
+                    outcome=report.outcome,
+                    source=source,
+                    decided=_VERDICT_WORDS[verdict],
+                    confirms=confirmed,
+                    acr=report.acr,
+                    amr=report.amr,
+                    method=report.method,
+                    caller=caller or None,
+                )
+            )
+            self._metrics.outcomes.at(report.outcome.value).inc()
+        return OutcomeReceipt(decision_id=report.decision_id, outcome=report.outcome, status=settled.status)

@@ -1,0 +1,1 @@
+"""Who calls: API keys, their scopes, and the file that holds their digests."""
