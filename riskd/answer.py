@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from riskd.contract import Decision, Obligation, Outcome, Reason, StepUp
+from riskd.contract import Decision, Outcome, Reason, StepUp, made
 from riskd.decision_id import Verdict, with_verdict
 from riskd.evaluation import Evaluation, Hit
 from riskd.facts import Facts
@@ -29,13 +29,14 @@ def answer(
     """Compose the decision; `base_id` is the attempt's id, `at` when it was judged."""
     codes = {hit.question.code for hit in evaluation.hits}
     step_up = _step_up(evaluation, facts, policy, codes, at) if evaluation.outcome is Outcome.STEP_UP else None
-    return Decision(
-        decision=evaluation.outcome.word,  # type: ignore[arg-type] # one of the three words
+    return made(
+        Decision,
+        decision=evaluation.outcome.word,
         score=evaluation.score,
         score_range=evaluation.score_range,
         reasons=tuple([_reason(hit) for hit in evaluation.hits]),
         step_up=step_up,
-        obligations=_obligations(evaluation.outcome, step_up, policy, codes),
+        obligations=policy.obligations(evaluation.outcome, codes, step_up),
         degraded=evaluation.degraded,
         decision_id=with_verdict(base_id, verdict_of(evaluation)),
         policy_revision=policy.revision,
@@ -51,7 +52,7 @@ def _reason(hit: Hit) -> Reason:
         detail[name] = round(value, 4) if value.__class__ is float else value
     if question.floor is not Outcome.ALLOW:
         detail["floor"] = question.floor.word
-    return Reason(code=question.code, text=question.signal.text, contribution=hit.contribution, detail=detail)
+    return made(Reason, code=question.code, text=question.signal.text, contribution=hit.contribution, detail=detail)
 
 
 def _step_up(evaluation: Evaluation, facts: Facts, policy: Policy, codes: set[str], at: datetime) -> StepUp:
@@ -62,21 +63,3 @@ def _step_up(evaluation: Evaluation, facts: Facts, policy: Policy, codes: set[st
         contact_changed=contact_age_s is not None and contact_age_s < CONTACT_DISTRUST_S,
     )
     return policy.ladder.step_up(evaluation.plan.level, at, facts.subject.enrolled_factors, attack)
-
-
-def _obligations(outcome: Outcome, step_up: StepUp | None, policy: Policy, codes: set[str]) -> tuple[Obligation, ...]:
-    if outcome is Outcome.ALLOW and not policy.file.obligations:
-        return ()
-    due: list[Obligation] = []
-    if step_up is not None:
-        # The form of the AuthZEN obligations profile: one acr value, and the methods.
-        properties: dict[str, str | int | list[str]] = {
-            "acr_value": step_up.acr_values[0] if step_up.acr_values else str(step_up.level),
-            "amr_values": list(step_up.amr_values),
-            "max_age": step_up.max_age,
-        }
-        due.append(Obligation(id="step-up", type="step-up", properties=properties))
-    for rule in policy.file.obligations:
-        if outcome.word in rule.outcomes and (not rule.signals or not codes.isdisjoint(rule.signals)):
-            due.append(Obligation(id=rule.id, type=rule.type, properties=dict(rule.properties)))
-    return tuple(due)

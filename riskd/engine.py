@@ -21,7 +21,9 @@ from riskd.facts import Facts
 from riskd.features import MODEL_FEATURES, schema_hash
 from riskd.metrics import Metrics
 from riskd.policy import Policy
-from riskd.record import DecisionRecord, Writer
+from riskd.record.redact import Redaction
+from riskd.record.schema import DecisionRecord
+from riskd.record.writer import Writer
 from riskd.signals import CATALOGUE
 from riskd.store import Attempt, Observation, Store
 
@@ -39,6 +41,7 @@ class Engine:
         policy: Policy,
         model: Model | None,
         writer: Writer,
+        redaction: Redaction,
         metrics: Metrics,
         on_evidence: Callable[[Decision, datetime], None] = lambda _decision, _now: None,
     ) -> None:
@@ -48,6 +51,7 @@ class Engine:
         self._enricher = enricher
         self._store = store
         self._writer = writer
+        self._redaction = redaction
         self._metrics = metrics
         self._on_evidence = on_evidence
         stages = metrics.stage_seconds
@@ -79,7 +83,8 @@ class Engine:
             base_id, repeated = seen.decision_id, True
             at = datetime.fromtimestamp(seen.time, UTC)
             draft = self._enricher.draft(request, at)
-        facts = _facts(draft, seen, at)
+        # Redacted before it is judged: what is judged is what is recorded, and comes out the same again.
+        facts = self._redaction.facts(_facts(draft, seen, at))
         evaluation = evaluate(facts, policy, model)
         decision = answer(
             evaluation,
@@ -92,7 +97,7 @@ class Engine:
         evaluated = perf_counter()
 
         if not repeated:
-            self._writer.append(_record(decision, evaluation, facts, draft, caller))
+            self._writer.append(_record(decision, evaluation, facts, caller))
             if evaluation.evidence_met:
                 self._on_evidence(decision, now)
         recorded = perf_counter()
@@ -178,7 +183,7 @@ def _facts(draft: Draft, seen: Observation | None, at: datetime) -> Facts:
     )
 
 
-def _record(decision: Decision, evaluation: Evaluation, facts: Facts, draft: Draft, caller: str) -> DecisionRecord:
+def _record(decision: Decision, evaluation: Evaluation, facts: Facts, caller: str) -> DecisionRecord:
     return DecisionRecord(
         decision_id=decision.decision_id,
         evaluated_at=decision.evaluated_at,

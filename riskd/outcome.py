@@ -11,7 +11,9 @@ from riskd.contract import OutcomeReceipt, OutcomeReport, Reported
 from riskd.decision_id import Verdict, split
 from riskd.errors import RequestError
 from riskd.metrics import Metrics
-from riskd.record import OutcomeRecord, Writer
+from riskd.record.redact import Redaction
+from riskd.record.schema import OutcomeRecord
+from riskd.record.writer import Writer
 from riskd.store import Settlement, Store
 
 Source = Literal["reported", "evidence", "matured"]
@@ -41,9 +43,10 @@ def confirms(outcome: Reported, verdict: Verdict) -> bool:
 class Outcomes:
     """Takes outcome reports; built once, holds nothing of a report."""
 
-    def __init__(self, *, store: Store, writer: Writer, metrics: Metrics) -> None:
+    def __init__(self, *, store: Store, writer: Writer, redaction: Redaction, metrics: Metrics) -> None:
         self._store = store
         self._writer = writer
+        self._redaction = redaction
         self._metrics = metrics
 
     async def report(
@@ -65,7 +68,7 @@ class Outcomes:
             Settlement(outcome=report.outcome.value, decided=int(verdict), at=at.timestamp(), confirms=confirmed),
         )
         if settled.status == "accepted":
-            self._writer.append(
+            record = self._redaction.outcome(
                 OutcomeRecord(
                     decision_id=report.decision_id,
                     recorded_at=now,
@@ -81,5 +84,6 @@ class Outcomes:
                     caller=caller or None,
                 )
             )
+            self._writer.append(record)
             self._metrics.outcomes.at(report.outcome.value).inc()
         return OutcomeReceipt(decision_id=report.decision_id, outcome=report.outcome, status=settled.status)

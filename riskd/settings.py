@@ -27,6 +27,14 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     workers: Annotated[int, Field(ge=1, le=256)] = 1
+    drain_seconds: Annotated[float, Field(ge=0, le=60)] = 0.5
+    """How long a worker goes on taking requests after /readyz has begun to say 503; behind a load balancer, set what it
+    needs to notice."""
+    rate_limit: Annotated[float, Field(ge=0)] = 0
+    """Requests a second that one API key may send to one worker; beyond is a 429. 0 means no limit."""
+    max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 128
+    """Requests that one worker holds at once; beyond is a 503 before any work. At a quarter of a millisecond each, the
+    last of 128 waits some 30 ms."""
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     """Comma-separated CIDRs whose forwarded headers are believed."""
     geo_city: Path | None = None

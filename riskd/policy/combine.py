@@ -12,6 +12,8 @@ from math import exp, log1p, sqrt
 
 MAX_WEIGHT = 0.9999
 """Largest weight used, so that evidence stays finite."""
+UNKNOWN_HIT_SHARE = 0.02
+"""How often a signal that cannot tell is taken to be a hit: about what single signals hit among honest attempts."""
 TENTHS = 1000
 """Scores are shown in tenths of a point, 0.0 to 100.0."""
 
@@ -61,7 +63,9 @@ def _apportion(parts: list[float], seats: int) -> list[int]:
 def score_range(total: float, coarse: float, unknown: Sequence[float]) -> tuple[float, float]:
     """Where the score would lie were everything known, 0 to 100.
 
-    Downward by the evidence that rests on coarse places. Upward by the unknown signals' evidence, added in quadrature
-    as independent uncertainties are: every further unknown widens the range, and no heap of light ones outweighs all.
+    Downward by the evidence that rests on coarse places. Upward by two standard deviations of the evidence that the
+    unknown signals hold back, were each of them a hit in `UNKNOWN_HIT_SHARE` of cases independently of the others:
+    every further unknown widens the range.
     """
-    return score_of(max(0.0, total - coarse)), score_of(total + sqrt(sum(e * e for e in unknown)))
+    spread = sqrt(UNKNOWN_HIT_SHARE * (1 - UNKNOWN_HIT_SHARE) * sum([e * e for e in unknown]))
+    return score_of(max(0.0, total - coarse)), score_of(total + 2 * spread)

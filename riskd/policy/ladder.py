@@ -1,13 +1,16 @@
 """The assurance ladder: what a session proves, what a step-up must achieve, and by which methods."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import lru_cache
 
 from msgspec import Struct
 
-from riskd.contract import StepUp
+from riskd.contract import StepUp, made
 from riskd.policy.schema import Assurance, Level, Method
 
+MAX_WAYS = 4096
+"""Combinations of level, enrolled methods and kind of attack that are kept worked out."""
 FIRST_CHOICE_METHODS = 5
 """How many methods an answer names at most."""
 
@@ -29,6 +32,7 @@ class Ladder:
         self._methods = assurance.methods
         self._dialect = assurance.dialect
         self._expires = assurance.step_up_expires
+        self._ways = lru_cache(maxsize=MAX_WAYS)(self._find_ways)
         self.level_of: dict[str, int] = {}
         """Level that each known `acr` proves, over all dialects: the highest where several claim it."""
         for step in assurance.levels:
@@ -42,17 +46,29 @@ class Ladder:
             return False
         return self.level_of.get(acr, 0) >= level and auth_age_s <= self._levels[level].max_age.total_seconds()
 
-    def step_up(self, level: int, now: datetime, enrolled: Collection[str] | None, attack: Attack) -> StepUp:
+    def step_up(self, level: int, now: datetime, enrolled: tuple[str, ...] | None, attack: Attack) -> StepUp:
         """Say what a step-up to `level` must achieve and which methods suit, best first."""
+        acr_values, amr_values, methods, max_age = self._ways(level, enrolled, attack)
+        return made(
+            StepUp,
+            level=level,
+            acr_values=acr_values,
+            amr_values=amr_values,
+            methods=methods,
+            max_age=max_age,
+            expires_at=now + self._expires,
+        )
+
+    def _find_ways(
+        self, level: int, enrolled: tuple[str, ...] | None, attack: Attack
+    ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], int]:
         step = self._levels[level]
         methods = self._rank(level, enrolled, attack)
-        return StepUp(
-            level=level,
-            acr_values=self._acr_values(level),
-            amr_values=self._amr_values(step, methods),
-            methods=tuple(method.name for method in methods),
-            max_age=int(step.max_age.total_seconds()),
-            expires_at=now + max(self._expires, timedelta(seconds=1)),
+        return (
+            self._acr_values(level),
+            self._amr_values(step, methods),
+            tuple(method.name for method in methods),
+            int(step.max_age.total_seconds()),
         )
 
     def _acr_values(self, level: int) -> tuple[str, ...]:

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from operator import itemgetter
 from types import FunctionType
 from typing import Any
 
 from msgspec import Struct
 
-from riskd.contract import Outcome
+from riskd.contract import Obligation, Outcome, StepUp
 from riskd.policy.combine import evidence
 from riskd.policy.ladder import Ladder
 from riskd.policy.schema import ActionRules, Match, PolicyFile, Rules
@@ -69,10 +69,44 @@ class Policy:
         self._class_of = {name: kind for kind, rules in file.actions.items() for name in rules.names}
         self._resources = tuple((_matcher(rule.match), rule) for rule in file.resources)
         self._plans: dict[tuple[str, int], Plan] = {}
+        self._obligations = tuple(
+            (
+                frozenset(Outcome.of(word) for word in rule.outcomes),
+                frozenset(rule.signals),
+                Obligation(id=rule.id, type=rule.type, properties=dict(rule.properties)),
+            )
+            for rule in file.obligations
+        )
         self._resource_of = lru_cache(maxsize=MAX_PLANS)(self._find_resource)
         for kind in ("other", *file.actions):
             for number in range(-1, len(self._resources)):
                 self._plans[kind, number] = self._compile(kind, number)
+
+    def obligations(self, outcome: Outcome, codes: set[str], step_up: StepUp | None) -> tuple[Obligation, ...]:
+        """Return what the PEP must do besides: achieve the step-up, and what the policy adds for these hits."""
+        due: list[Obligation] = []
+        if step_up is not None:
+            due.append(self._step_up_obligation(step_up.acr_values, step_up.amr_values, step_up.max_age))
+        due.extend(
+            obligation
+            for outcomes, signals, obligation in self._obligations
+            if outcome in outcomes and (not signals or not signals.isdisjoint(codes))
+        )
+        return tuple(due)
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Every word that the policy itself spells and a caller may send: names, acr, amr, methods, path segments."""
+        file = self.file
+        found: set[str] = set(self._class_of)
+        for step in file.assurance.levels:
+            found.update(step.amr, *step.acr.values())
+        for method in file.assurance.methods:
+            found.update((method.name, *method.amr))
+        for rule in file.resources:
+            found.update(rule.match.type, rule.match.method)
+            found.update(segment for glob in rule.match.endpoint for segment in glob.split("/"))
+        return frozenset(found)
 
     def action_class(self, action: str) -> str:
         """Class of an action's name; `other` when the policy names it in none."""
@@ -119,6 +153,15 @@ class Policy:
             single=tuple((q.index[0], q.ask, q) for q in questions if len(q.index) == 1),
             several=tuple((itemgetter(*q.index), q.ask, q) for q in questions if len(q.index) > 1),
         )
+
+    @staticmethod
+    @lru_cache(maxsize=256)
+    def _step_up_obligation(acr_values: tuple[str, ...], amr_values: tuple[str, ...], max_age: int) -> Obligation:
+        """Say the step-up in the form of the AuthZEN obligations profile: one acr value, and the methods."""
+        properties: dict[str, str | int | list[str]] = {"amr_values": list(amr_values), "max_age": max_age}
+        if acr_values:
+            properties = {"acr_value": acr_values[0], **properties}
+        return Obligation(id="step-up", type="step-up", properties=properties)
 
 
 _INHERITED = ("thresholds", "fail_mode", "level", "requires", "sensitive", "limits", "daily_limits")

@@ -11,6 +11,7 @@ tune, default beside it · docstring = published text with its false alarms. The
 the weight that applies, 0..1. A feature that is None gives UNKNOWN, decided once in `Signal.check`, never in a rule.
 """
 
+import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
@@ -80,6 +81,15 @@ def answer(ask: Callable[..., bool | float], values: Iterable[Any], knobs: Mappi
 _signals: dict[str, Signal] = {}
 SIGNALS: Mapping[str, Signal] = MappingProxyType(_signals)
 """Every declared signal by code."""
+
+
+def catalogue_revision() -> str:
+    """Fingerprint of every code, weight, floor, input and knob declared: 12 hex digits."""
+    lines = [
+        f"{s.code} {s.weight} {s.floor.word} {s.reads} {sorted((k, str(v)) for k, v in s.knobs.items())}"
+        for s in sorted(SIGNALS.values(), key=lambda s: s.code)
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
 def signal(
