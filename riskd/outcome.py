@@ -9,12 +9,11 @@ from typing import Literal
 
 from riskd.contract import OutcomeReceipt, OutcomeReport, Reported
 from riskd.decision_id import Verdict, split
-from riskd.errors import RequestError
 from riskd.metrics import Metrics
 from riskd.record.redact import Redaction
 from riskd.record.schema import OutcomeRecord
 from riskd.record.writer import Writer
-from riskd.store import Settlement, Store
+from riskd.store import MATURED, Settlement, Store
 
 Source = Literal["reported", "evidence", "matured"]
 
@@ -57,15 +56,17 @@ class Outcomes:
         Raises RequestError (404) for a decision that is unknown or whose outcome window has passed, StoreUnavailable
         when the store does not answer (report again), RecordUnavailable when the record is lost.
         """
-        try:
-            base_id, verdict = split(report.decision_id)
-        except ValueError as error:
-            raise RequestError("decision_id is not one that riskd gave out") from error
+        base_id, verdict = split(report.decision_id)
         at = min(report.at.astimezone(UTC), now) if report.at is not None else now
         confirmed = confirms(report.outcome, verdict)
         settled = await self._store.settle(
             base_id,
-            Settlement(outcome=report.outcome.value, decided=int(verdict), at=at.timestamp(), confirms=confirmed),
+            Settlement(
+                outcome=MATURED if source == "matured" else report.outcome.value,
+                decided=int(verdict),
+                at=at.timestamp(),
+                confirms=confirmed,
+            ),
         )
         if settled.status == "accepted":
             record = self._redaction.outcome(

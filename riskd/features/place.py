@@ -32,9 +32,12 @@ def net_distance_km(here: PlaceFacts, latitude: float, longitude: float, accurac
 
 
 def vague(facts: Facts) -> bool:
-    """Return True when the address says little about the place: VPN, proxy, Tor, relay or mobile gateway."""
+    """Return True when the address says little about the place: VPN, proxy, Tor, relay or mobile gateway.
+
+    So does any address while the source that knows these is down.
+    """
     network = facts.network
-    return bool(network.tor or network.proxy or network.relay or network.mobile)
+    return bool(network.tor or network.proxy or network.relay or network.mobile or "network" in facts.down)
 
 
 def _net_distance_to(facts: Facts, known: KnownPlace) -> float | None:

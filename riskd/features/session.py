@@ -35,12 +35,17 @@ def session_distance_km(facts: Facts) -> float | None:
 
 @signal_feature
 def sessions_together_age_s(facts: Facts) -> float | None:
-    """Seconds since this session and the latest-started other live session have both been live."""
+    """Seconds since this session and the latest-started other live session have both been live.
+
+    Without a session id of its own an attempt has only the other session's age.
+    """
     history = facts.history
     if history is None:
         return None
-    own = history.session_age_s or 0.0
-    return min((min(own, other.started_age_s) for other in history.sessions), default=own)
+    ages = [other.started_age_s for other in history.sessions]
+    if facts.subject.session is not None:
+        ages.append(history.session_age_s or 0.0)
+    return min(ages, default=0.0)
 
 
 @signal_feature

@@ -1,0 +1,133 @@
+"""Judge one request without a server, and explain a decision that was made."""
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from pydantic import ValidationError
+from rich.table import Table
+
+from riskd.anomaly.load import load_model
+from riskd.anomaly.model import Model
+from riskd.app.parts import open_engine, policy_path
+from riskd.cli.root import AsJson, app, console, fail, settings
+from riskd.contract import DecideRequest
+from riskd.errors import ModelError
+from riskd.explain import Explanation, SignalLine, explain
+from riskd.features import MODEL_FEATURES
+from riskd.policy.load import load
+from riskd.record.reader import find
+from riskd.record.schema import DecisionRecord
+
+MAX_REQUEST_BYTES = 65_536
+
+
+@app.command()
+def decide(
+    file: Annotated[Path | None, typer.Argument(help="A request in JSON; default: stdin.")] = None,
+) -> None:
+    """Judge one request without a server, on the same store, log and policy; prints the answer as JSON."""
+    body = sys.stdin.buffer.read(MAX_REQUEST_BYTES + 1) if file is None else file.read_bytes()
+    if len(body) > MAX_REQUEST_BYTES:
+        fail(f"the request is larger than {MAX_REQUEST_BYTES} bytes")
+    try:
+        request = DecideRequest.model_validate_json(body)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, d['loc'])) or 'request'}: {d['msg']}" for d in error.errors(include_url=False)]
+        fail("; ".join(lines))
+
+    async def run() -> str:
+        async with open_engine(settings()) as engine:
+            decision = await engine.decide(request, now=datetime.now(UTC), caller="cli")
+            return decision.model_dump_json(indent=2)
+
+    typer.echo(asyncio.run(run()))
+
+
+@app.command("explain")
+def explain_command(
+    decision_id: Annotated[str, typer.Argument(help="The decision_id of an answer.")], as_json: AsJson = False
+) -> None:
+    """Print every signal's state, weight and share of one decision, and what the model found odd."""
+    where = settings()
+    record = find(where.data_dir / "log", decision_id)
+    if record is None:
+        fail(f"no decision {decision_id} in {where.data_dir / 'log'}")
+    policy = load(policy_path(where))
+    try:
+        model = load_model(where.models_dir, MODEL_FEATURES, record.model_version) if record.model_version else None
+    except ModelError as error:
+        fail(f"the decision's model {record.model_version} cannot be read: {error}")
+    result = explain(record.facts, policy, model)
+    same = policy.revision == record.policy_revision and result.score == record.score
+    if as_json:
+        sys.stdout.write(
+            json.dumps(
+                {
+                    "decision_id": decision_id,
+                    "reproduced": same,
+                    "recorded": {
+                        "outcome": record.outcome,
+                        "score": record.score,
+                        "policy_revision": record.policy_revision,
+                    },
+                    "explanation": msgspec.to_builtins(result),
+                },
+                indent=2,
+            )
+            + "\n"
+        )
+        return
+    _print(record, result, model, same=same)
+
+
+def _print(record: DecisionRecord, result: Explanation, model: Model | None, *, same: bool) -> None:
+    console.print(
+        f"[bold]{record.outcome}[/bold], score {record.score:g} "
+        f"(range {record.score_range[0]:g} to {record.score_range[1]:g}), {record.facts.action.name} at "
+        f"{record.facts.time:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    console.print(f"step_up from {result.step_up_at:g}, deny from {result.deny_at:g} ({result.action} actions)")
+    if record.evidence_met:
+        console.print("The session's fresh evidence met the step-up.")
+    if record.degraded:
+        console.print(f"degraded: {', '.join(record.degraded)}")
+    if not same:
+        console.print(
+            f"[yellow]The policy is now {result.policy_revision}, the decision was made under "
+            f"{record.policy_revision}; below is how today's policy judges the recorded facts: "
+            f"{result.outcome}, score {result.score:g}.[/yellow]"
+        )
+    table = Table(show_edge=False)
+    for column, justify in (("signal", "left"), ("state", "left"), ("weight", "right"), ("share", "right")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    table.add_column("read")
+    for line in result.signals:
+        table.add_row(
+            line.code,
+            line.state,
+            f"{line.weight:.2f}",
+            f"{line.contribution:.1f}" if line.state == "hit" else "",
+            line.why if line.state in {"unknown", "error"} else _inputs(line),
+        )
+    console.print(table)
+    if model is not None and result.anomaly is not None:
+        tail = max(1 - result.anomaly, 1e-4)
+        console.print(
+            f"model {model.version}: anomaly {result.anomaly:.4f} (one honest attempt in {1 / tail:,.0f} is this odd), "
+            f"{result.model_share:.1f} points of the score"
+        )
+        for feature in result.features:
+            value = "unknown" if feature.value is None else f"{feature.value:g}"
+            console.print(f"  {feature.feature} = {value}: {feature.contribution:+.2f} powers of ten")
+
+
+def _inputs(line: SignalLine) -> str:
+    return ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in line.inputs.items())
+
+

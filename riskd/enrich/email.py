@@ -1,0 +1,21 @@
+"""Disposable e-mail domains."""
+
+from functools import lru_cache
+
+from disposable_email_domains import blocklist
+
+
+@lru_cache(maxsize=8192)
+def is_disposable(domain: str) -> bool:
+    """Whether a domain, or a domain above it, is on the list of disposable ones, however it is spelt."""
+    labels = _ascii(domain.strip().rstrip(".").lower()).split(".")
+    return any(".".join(labels[start:]) in blocklist for start in range(max(1, len(labels) - 1)))
+
+
+def _ascii(domain: str) -> str:
+    if domain.isascii():
+        return domain
+    try:
+        return domain.encode("idna").decode("ascii")
+    except UnicodeError:  # no name that could be registered, so no listed one either
+        return domain

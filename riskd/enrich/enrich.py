@@ -1,0 +1,258 @@
+"""From a request to a draft of its facts: everything about an attempt that does not come from the store."""
+
+import contextlib
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Self
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from riskd.contract import Context, DecisionRequest, Network, Place
+from riskd.enrich.address import Address, parse_address
+from riskd.enrich.countries import country_place
+from riskd.enrich.device import read_device, without_user_agent
+from riskd.enrich.email import is_disposable
+from riskd.enrich.geo import Geo
+from riskd.enrich.identity import Keep, KeptField, Pseudonyms, load_secrets
+from riskd.enrich.lists import NetworkLists
+from riskd.enrich.path import normalise_path
+from riskd.enrich.records import ASSUMED_ACCURACY_KM, KnownNetwork
+from riskd.errors import ConfigError
+from riskd.facts import ActionFacts, AttributeValue, DeviceFacts, NetworkFacts, PlaceFacts, SubjectFacts
+from riskd.settings import Settings
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """What is known of an attempt before the store is asked, and the keys to ask it by.
+
+    Keys are always keyed hashes, None = not presented; what facts and records may keep of the ids is in the groups.
+    """
+
+    time: datetime
+    """When the attempt happened, aware UTC."""
+    subject: SubjectFacts
+    """Without the token, which the store knows."""
+    action: ActionFacts
+    network: NetworkFacts
+    place: PlaceFacts
+    device: DeviceFacts
+    attributes: dict[str, AttributeValue]
+    down: tuple[str, ...]
+    """Sources that failed: `geo`, `network`, `lists`, `user_agent`."""
+    subject_key: str | None
+    session_key: str | None
+    address_key: str | None
+    network_key: str | None
+    """`AS<number>`, or the keyed hash of the /24 or /48."""
+    device_key: str | None
+    payload_key: str | None
+    recipient_key: str | None
+
+
+class Enricher:
+    """Drafts facts. Cheap to build: a changed policy gets a new one around the same geo and pseudonyms."""
+
+    def __init__(
+        self,
+        pseudonyms: Pseudonyms,
+        geo: Geo,
+        lists: NetworkLists | None = None,
+        keep: Mapping[KeptField, Keep] | None = None,
+    ) -> None:
+        """`keep` says per field what facts may hold; raises ConfigError when it would truncate anything but the IP."""
+        self.geo, self.lists = geo, lists or NetworkLists()
+        self._pseudonyms = pseudonyms
+        self._keep = dict(keep or {})
+        for field, kept in self._keep.items():
+            if kept == "truncate" and field != "ip":
+                raise ConfigError(f"{field} can be kept as hash or plain; only ip can be truncated")
+        with contextlib.suppress(Exception):  # a broken parser is named in the drafts, not here
+            read_device(Context(user_agent="Mozilla/5.0"), None, None)  # compiles patterns, 0.2 s, before it matters
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        lists: NetworkLists | None = None,
+        keep: Mapping[KeptField, Keep] | None = None,
+    ) -> Self:
+        """Build from the environment's settings; raises ConfigError or DataError."""
+        geo = Geo(settings.data_dir, city=settings.geo_city, asn=settings.geo_asn, anonymous=settings.geo_anonymous)
+        return cls(load_secrets(settings.data_dir), geo, lists, keep)
+
+    def refresh(self) -> tuple[str, ...]:
+        """Take over databases and lists that changed; return one line per file that is not in use as it stands now.
+
+        Reads files: call it from a thread, every few seconds.
+        """
+        return self.geo.refresh() + self.lists.refresh()
+
+    def draft(self, request: DecisionRequest, now: datetime) -> Draft:
+        """Return what is known of the attempt; raises RequestError (422) for a malformed IP and nothing else."""
+        context, subject = request.context, request.subject
+        time = (context.time or now).astimezone(UTC)
+        address = parse_address(context.ip) if context.ip is not None else None
+        down: list[str] = []
+        network = self._network(address, context.network, time.date(), down)
+        device_key, device = self._kept("device", context.device_id)
+        session_key, session = self._kept("session", subject.session_id)
+        recipient_key, recipient = self._kept("recipient", request.action.recipient)
+        payload_key = None if context.device_digest is None else self._pseudonyms.payload(context.device_digest)
+        return Draft(
+            time=time,
+            subject=SubjectFacts(
+                type=subject.type,
+                session=session,
+                account_age_days=subject.account_age_days,
+                email_disposable=None if subject.email_domain is None else is_disposable(subject.email_domain),
+                acr=subject.acr,
+                amr=subject.amr,
+                auth_age_s=_age_s(time, subject.auth_time),
+                enrolled_factors=subject.enrolled_factors,
+                leaked_credential=subject.leaked_credential,
+            ),
+            action=self._action(request, recipient),
+            network=network,
+            place=self._place(address, context.place, down),
+            device=_device(context, device, payload_key, down),
+            attributes=context.attributes or {},
+            down=tuple(down),
+            subject_key=None if subject.id is None else self._pseudonyms.subject(subject.id, subject.type),
+            session_key=session_key,
+            address_key=None if address is None else self._pseudonyms.ip(address),
+            network_key=network.key,
+            device_key=device_key,
+            payload_key=payload_key,
+            recipient_key=recipient_key,
+        )
+
+    def _kept(self, field: KeptField, value: str | None) -> tuple[str | None, str | None]:
+        """Return the key of a value and what facts may hold of it."""
+        if value is None:
+            return None, None
+        key: str = getattr(self._pseudonyms, field)(value)
+        return key, value if self._keep.get(field) == "plain" else key
+
+    def _kept_ip(self, address: Address) -> str:
+        match self._keep.get("ip", "hash"):
+            case "plain":
+                return address.text
+            case "truncate":
+                return address.prefix
+            case _:
+                return self._pseudonyms.ip(address)
+
+    def _action(self, request: DecisionRequest, recipient: str | None) -> ActionFacts:
+        action, resource = request.action, request.resource
+        endpoint = resource.endpoint
+        path = normalise_path(endpoint.path) if endpoint else None
+        resource_id = resource.id
+        if resource_id is not None and self._keep.get("resource") != "plain":
+            resource_id = self._pseudonyms.resource(resource_id, resource.type)
+        return ActionFacts(
+            name=action.name,
+            amount=action.amount,
+            currency=action.currency,
+            recipient=recipient,
+            resource_type=resource.type,
+            resource_id=resource_id,
+            method=endpoint.method if endpoint else None,
+            path=path.path if path else None,
+            path_obfuscated=path.obfuscated if path else None,
+        )
+
+    def _place(self, address: Address | None, told: Place | None, down: list[str]) -> PlaceFacts:
+        if told is not None and told != _NO_PLACE:
+            return _told_place(told)
+        if address is None:
+            return PlaceFacts()
+        try:
+            return self.geo.place(address)
+        except Exception:  # noqa: BLE001 - whatever a reader dies of, the attempt is judged without it
+            down.append("geo")
+            return PlaceFacts()
+
+    def _network(self, address: Address | None, told: Network | None, day: date, down: list[str]) -> NetworkFacts:
+        known = KnownNetwork()
+        if address is not None and (told is None or told.asn is None or told.kind is None):
+            try:
+                known = self.geo.network(address)
+            except Exception:  # noqa: BLE001 - as for the place
+                down.append("network")
+        if told is not None:
+            known = _told_network(told, known)
+        listed, denied = None, None
+        try:
+            listed = self.lists.listed(address, known.asn, day)
+            denied = self.lists.denied(address, known.asn, day)
+        except Exception:  # noqa: BLE001 - as for the place
+            down.append("lists")
+        key = None if known.asn is None else f"AS{known.asn}"
+        if key is None and address is not None and not address.private:
+            key = self._pseudonyms.network(address)
+        return NetworkFacts(
+            ip=None if address is None else self._kept_ip(address),
+            key=key,
+            asn=known.asn,
+            organization=known.organization,
+            version=None if address is None else address.version,
+            private=None if address is None else address.private,
+            kind=known.kind,
+            tor=known.tor,
+            proxy=known.proxy,
+            hosting=known.hosting,
+            relay=known.relay,
+            mobile=None if known.kind is None else known.kind == "mobile",
+            listed=listed,
+            denied=denied,
+        )
+
+
+_NO_PLACE = Place()
+
+
+def _age_s(time: datetime, since: datetime | None) -> float | None:
+    """Return seconds since an instant; None for one in the future, which proves nothing."""
+    age = None if since is None else (time - since).total_seconds()
+    return age if age is not None and age >= 0 else None
+
+
+def _told_place(told: Place) -> PlaceFacts:
+    """Return the place the caller knows; without coordinates it is as coarse as the country."""
+    country = country_place(told.country)
+    if told.latitude is None:
+        return replace(country, country=told.country, city=told.city)
+    return PlaceFacts(
+        country=told.country,
+        city=told.city,
+        latitude=told.latitude,
+        longitude=told.longitude,
+        accuracy_km=ASSUMED_ACCURACY_KM if told.accuracy_km is None else told.accuracy_km,
+        utc_offset_min_minutes=country.utc_offset_min_minutes,
+        utc_offset_max_minutes=country.utc_offset_max_minutes,
+    )
+
+
+def _told_network(told: Network, known: KnownNetwork) -> KnownNetwork:
+    """Put what the caller knows in the place of what databases say: number with owner, kind with flags."""
+    if told.asn is not None or told.organization is not None:
+        known = replace(known, asn=told.asn, organization=told.organization)
+    if told.kind is None:
+        return known
+    return replace(
+        known,
+        kind=told.kind,
+        tor=told.kind == "tor",
+        proxy=told.kind in {"vpn", "proxy"},
+        hosting=told.kind == "hosting",
+        relay=told.kind == "relay",
+    )
+
+
+def _device(context: Context, device: str | None, digest: str | None, down: list[str]) -> DeviceFacts:
+    try:
+        return read_device(context, device, digest)
+    except Exception:  # noqa: BLE001 - as for the place
+        down.append("user_agent")
+        return without_user_agent(context, device, digest)

@@ -1,0 +1,161 @@
+"""Pseudonyms: what leaves a request as a keyed hash, so that no store, log or record holds a raw identifier."""
+
+import os
+import secrets
+from hashlib import blake2b
+from hmac import compare_digest
+from pathlib import Path
+from typing import Literal
+
+from riskd.enrich.address import Address
+from riskd.errors import ConfigError
+
+Keep = Literal["hash", "truncate", "plain"]
+"""How facts and records keep a field: as keyed hash (default), shortened (addresses only: /24, /48) or as it came."""
+KeptField = Literal["device", "session", "recipient", "resource", "ip"]
+
+KEY_BYTES = 32
+DIGEST_BYTES = 12
+"""96 bits: among 10⁹ subjects a collision has a chance of 10⁻¹¹."""
+_CHECK_BYTES = 8
+
+
+class Pseudonyms:
+    """Keyed hashes (BLAKE2b, RFC 7693 §2.9), one name space per field; hex text of 24 characters.
+
+    All fields but the subject use keys drawn from `secret`, which never rotates, because their hashes stand in history.
+    The subject's hash is only the key of a map to a random token, so it can rotate: it is a chain of keyed hashes, one
+    link per key of the ring, and a new key is one more link that `rekey` puts onto a hash without knowing the id.
+    """
+
+    def __init__(self, secret: bytes, added: tuple[bytes, ...] = ()) -> None:
+        if any(len(key) != KEY_BYTES for key in (secret, *added)):
+            raise ConfigError(f"identity keys have {KEY_BYTES} bytes each")
+        first = blake2b(secret, digest_size=KEY_BYTES, person=b"subject ring").digest()
+        self._chain = tuple(_seed(key, "subject") for key in (first, *added))
+        fields = ("device", "session", "recipient", "resource", "ip", "network", "payload", "text")
+        self._seeds = {field: _seed(secret, field) for field in fields}
+
+    def subject(self, subject_id: str, subject_type: str = "user") -> str:
+        """Return the map key of a subject; subjects of different types with one id are different subjects."""
+        text = f"{subject_type}\0{subject_id}"
+        for seed in self._chain:
+            text = _digest(seed, text)
+        return text
+
+    def rekey(self, old_hash: str) -> str:
+        """Return what `old_hash`, made before the newest key was added, is called now."""
+        return _digest(self._chain[-1], old_hash)
+
+    def device(self, device_id: str) -> str:
+        """Hash a device id."""
+        return _digest(self._seeds["device"], device_id)
+
+    def session(self, session_id: str) -> str:
+        """Hash a session id."""
+        return _digest(self._seeds["session"], session_id)
+
+    def recipient(self, recipient: str) -> str:
+        """Hash a payee."""
+        return _digest(self._seeds["recipient"], recipient)
+
+    def resource(self, resource_id: str, resource_type: str | None = None) -> str:
+        """Hash a resource id within its type."""
+        return _digest(self._seeds["resource"], f"{resource_type or ''}\0{resource_id}")
+
+    def ip(self, address: Address) -> str:
+        """Hash an address."""
+        return _digest(self._seeds["ip"], address.text)
+
+    def network(self, address: Address) -> str:
+        """Hash the /24 or /48 of an address."""
+        return _digest(self._seeds["network"], address.prefix)
+
+    def payload(self, digest: str) -> str:
+        """Hash the digest of a device payload."""
+        return _digest(self._seeds["payload"], digest)
+
+    def text(self, text: str) -> str:
+        """Hash a free text that must not be kept as it is."""
+        return _digest(self._seeds["text"], text)
+
+
+def _seed(key: bytes, field: str) -> blake2b:
+    return blake2b(key=key, person=field.encode(), digest_size=DIGEST_BYTES)
+
+
+def _digest(seed: blake2b, text: str) -> str:
+    state = seed.copy()
+    state.update(text.encode("utf-8", "surrogatepass"))
+    return state.hexdigest()
+
+
+def load_secrets(data_dir: Path) -> Pseudonyms:
+    """Read `secrets/identity` in the data directory; create it on first start, whoever of several processes is first.
+
+    Raises ConfigError when the file is damaged or cannot be read or written: with other keys every known device would
+    be a stranger, so a new file is never made over an old one.
+    """
+    path = _path(data_dir)
+    try:
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_new(path, [secrets.token_bytes(KEY_BYTES)])
+        return Pseudonyms(*_read(path))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; riskd needs a data directory it can write") from error
+
+
+def rotate(data_dir: Path) -> Pseudonyms:
+    """Add a key for subject hashes and return the pseudonyms with it; every map key then has to go through `rekey`."""
+    load_secrets(data_dir)
+    path = _path(data_dir)
+    secret, added = _read(path)
+    beside = _temporary(path, [secret, *added, secrets.token_bytes(KEY_BYTES)])
+    beside.replace(path)
+    return Pseudonyms(*_read(path))
+
+
+def _path(data_dir: Path) -> Path:
+    return data_dir / "secrets" / "identity"
+
+
+def _write_new(path: Path, keys: list[bytes]) -> None:
+    """Create the file whole or not at all; leave the one alone that another process made meanwhile."""
+    beside = _temporary(path, keys)
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        pass
+    finally:
+        beside.unlink()
+
+
+def _temporary(path: Path, keys: list[bytes]) -> Path:
+    """Write keys to a private file beside `path`, one line of hex key and check sum each."""
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write("".join(f"{key.hex()} {_check(key, n)}\n" for n, key in enumerate(keys)).encode())
+        file.flush()
+        os.fsync(file.fileno())
+    return beside
+
+
+def _read(path: Path) -> tuple[bytes, tuple[bytes, ...]]:
+    damaged = ConfigError(f"{path}: damaged; put the file back from a backup (a new one would forget every device)")
+    try:
+        lines = path.read_text("ascii").split("\n")
+        pairs = [line.split(" ") for line in lines[:-1]]
+        keys = [bytes.fromhex(key) for key, _ in pairs]
+    except ValueError:
+        raise damaged from None
+    good = all(
+        compare_digest(_check(key, n), check) for n, (key, (_, check)) in enumerate(zip(keys, pairs, strict=True))
+    )
+    if not keys or lines[-1] or not good or any(len(key) != KEY_BYTES for key in keys):
+        raise damaged
+    return keys[0], tuple(keys[1:])
+
+
+def _check(key: bytes, number: int) -> str:
+    return blake2b(key, digest_size=_CHECK_BYTES, salt=number.to_bytes(8, "big"), person=b"check").hexdigest()

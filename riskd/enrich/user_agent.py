@@ -1,0 +1,101 @@
+"""User agents: families, versions, kind of device, and whether a machine speaks."""
+
+import re
+from functools import lru_cache
+
+import ua_parser
+from msgspec import Struct
+from user_agents.parsers import UserAgent, parse_browser, parse_device, parse_operating_system
+
+from riskd.enrich.crawlers import crawlers
+
+MAX_LENGTH = 1024
+"""Characters of a user agent that are read; longer ones are cut before any parsing."""
+UNKNOWN = "Other"
+"""The parser's word for a family it does not know."""
+_FROZEN_IOS = "18.6"
+_IOS_BEHIND_IT = 26
+_REDUCED_ANDROID = re.compile(r"; Android 10; K\)")
+
+
+class Agent(Struct, frozen=True):
+    """What a user agent says; families are ua-parser's words, None = says nothing."""
+
+    parsed: bool
+    """The browser family is known."""
+    bot: bool
+    kind: str
+    """mobile, tablet, desktop or other."""
+    os_family: str | None
+    os_major: int | None
+    """None also where browsers freeze the version: macOS 10.15, Android 10 `K`, iOS 18.6 (see `_os_major`)."""
+    browser_family: str | None
+    browser_major: int | None
+
+
+def read_user_agent(text: str) -> Agent:
+    """Read a user agent that is not blank; the first 1,024 characters count."""
+    return _read(text[:MAX_LENGTH])
+
+
+@lru_cache(maxsize=8192)
+def _read(text: str) -> Agent:
+    agent = _parse(text)
+    browser_major = _number(agent.browser.version)
+    bot = agent.is_bot or crawlers().name(text)
+    return Agent(
+        parsed=agent.browser.family != UNKNOWN,
+        bot=bot,
+        kind="other" if bot else _kind(agent),
+        os_family=None if agent.os.family == UNKNOWN else agent.os.family,
+        os_major=_os_major(agent, browser_major),
+        browser_family=None if agent.browser.family == UNKNOWN else agent.browser.family,
+        browser_major=browser_major,
+    )
+
+
+def _parse(text: str) -> UserAgent:
+    """Build a UserAgent from the fast parser; its own constructor always takes the slow one."""
+    found = ua_parser.parse(text).with_defaults()
+    agent = UserAgent.__new__(UserAgent)
+    agent.ua_string = text
+    agent.os = parse_operating_system(
+        found.os.family, found.os.major, found.os.minor, found.os.patch, found.os.patch_minor
+    )
+    agent.browser = parse_browser(
+        found.user_agent.family, found.user_agent.major, found.user_agent.minor, found.user_agent.patch
+    )
+    agent.device = parse_device(found.device.family, found.device.brand, found.device.model)
+    return agent
+
+
+def _kind(agent: UserAgent) -> str:
+    if "Mozilla/" not in agent.ua_string and "Opera/" not in agent.ua_string:
+        return "other"  # apps write what they like; their words are no evidence of a screen size
+    if agent.is_tablet:
+        return "tablet"
+    if agent.is_mobile:
+        return "mobile"
+    return "desktop" if agent.is_pc else "other"
+
+
+def _os_major(agent: UserAgent, browser_major: int | None) -> int | None:
+    """Return the major version of the system, None where browsers freeze it.
+
+    Since iOS 26 the system token stays at 18.6: Safari's own version then tells the system's; other browsers on 18.6
+    may be on either. Browsers freeze macOS at 10.15 and, in the reduced user agent, Android at `10; K`.
+    """
+    family, version = agent.os.family, agent.os.version_string
+    if family == "iOS" and (version == _FROZEN_IOS or version.startswith(f"{_FROZEN_IOS}.")):
+        if agent.browser.family != "Mobile Safari" or browser_major is None:
+            return None
+        return browser_major if browser_major >= _IOS_BEHIND_IT else _number(agent.os.version)
+    if family == "Mac OS X" and version.startswith("10.15"):
+        return None
+    if family == "Android" and _REDUCED_ANDROID.search(agent.ua_string):
+        return None
+    return _number(agent.os.version)
+
+
+def _number(version: tuple[int | str, ...]) -> int | None:
+    return version[0] if version and isinstance(version[0], int) and version[0] < 1_000_000 else None

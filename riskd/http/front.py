@@ -1,0 +1,207 @@
+"""The hot road: `POST /decide`, `/decide/batch` and `/outcome`, as plain ASGI in front of the FastAPI app.
+
+What FastAPI would do per request (dependency solving, response model, middleware) costs more than a whole decision, so
+these three are served here, from the one table `ROUTES`, which the OpenAPI document is made from as well.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, Final, Literal, Protocol
+
+import structlog
+from pydantic_core import to_json
+
+from riskd.contract import (
+    DecideBatchRequest,
+    DecideBatchResponse,
+    DecideRequest,
+    Decision,
+    DecisionRequest,
+    OutcomeReceipt,
+    OutcomeReport,
+    Wire,
+)
+from riskd.errors import RequestError, Unavailable
+from riskd.http.body import (
+    MAX_BATCH_BODY,
+    MAX_BODY,
+    Disconnected,
+    Receive,
+    check_report_time,
+    check_times,
+    declared_length,
+    parse,
+    read,
+)
+from riskd.http.door import Door, single_key
+from riskd.http.refusal import Answer, Refused, json_headers, refusal
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+OVERLOADED: Final = refusal(503, "Too many requests at once.", code="overloaded", headers=((b"retry-after", b"1"),))
+NOT_A_POST: Final = refusal(405, "Use POST.", headers=((b"allow", b"POST"),))
+FAILED: Final = refusal(500, "The request failed inside riskd; its log says why.")
+
+log = structlog.stdlib.get_logger("riskd.http")
+
+
+class Engine(Protocol):
+    """Judges attempts."""
+
+    async def decide(self, request: DecisionRequest, *, now: datetime, digest: str, caller: str) -> Decision:
+        """Judge one attempt; `digest` tells two bodies under one request id apart."""
+
+
+class Outcomes(Protocol):
+    """Takes outcome reports."""
+
+    async def report(self, report: OutcomeReport, *, now: datetime, caller: str) -> OutcomeReceipt:
+        """Take down what became of a decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One road: what comes in, what goes out, who may use it."""
+
+    path: str
+    summary: str
+    request: type[Wire]
+    response: type[Wire]
+    scope: Literal["decide", "outcome"]
+    max_body: int
+    refusals: tuple[int, ...]
+    """Statuses beside those every route can answer with."""
+
+
+DECIDE: Final = Route(
+    "/decide", "Judge one login or action", DecideRequest, Decision, "decide", MAX_BODY, refusals=(409,)
+)
+DECIDE_BATCH: Final = Route(
+    "/decide/batch",
+    "Judge up to 100 attempts, in order",
+    DecideBatchRequest,
+    DecideBatchResponse,
+    "decide",
+    MAX_BATCH_BODY,
+    refusals=(409,),
+)
+OUTCOME: Final = Route(
+    "/outcome", "Report what became of a decision", OutcomeReport, OutcomeReceipt, "outcome", MAX_BODY, refusals=(404,)
+)
+ROUTES: Final = (DECIDE, DECIDE_BATCH, OUTCOME)
+
+
+class Front:
+    """The ASGI app that uvicorn serves; what is not one of `ROUTES` goes on to `rest`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        outcomes: Outcomes,
+        door: Door,
+        *,
+        rest: ASGIApp,
+        clock: Callable[[], datetime],
+        refused: Callable[[int], None],
+        max_in_flight: int,
+    ) -> None:
+        """`clock` gives the aware UTC time of a request; `refused` counts every refusal by its status."""
+        self.engine = engine
+        """May be replaced at any time; a request is judged by the one it finds when its body is complete."""
+        self._outcomes = outcomes
+        self._door = door
+        self._rest = rest
+        self._clock = clock
+        self._refused = refused
+        self._max_in_flight = max_in_flight
+        self._in_flight = 0
+        self._routes: dict[str, tuple[Route, Callable[[bytes, str], Awaitable[bytes]]]] = {
+            DECIDE.path: (DECIDE, self._decide),
+            DECIDE_BATCH.path: (DECIDE_BATCH, self._decide_batch),
+            OUTCOME.path: (OUTCOME, self._report),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        found = self._routes.get(scope["path"]) if scope["type"] == "http" else None
+        if found is None:
+            await self._rest(scope, receive, send)
+            return
+        route, handle = found
+        self._in_flight += 1
+        try:
+            body = await handle(*await self._admitted(route, scope, receive))
+            status, headers = 200, json_headers(body)
+        except Disconnected:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets an answer in JSON
+            answer = _answer(error)
+            self._refused(answer.status)
+            status, headers, body = answer.status, answer.headers, answer.body
+        finally:
+            self._in_flight -= 1
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _admitted(self, route: Route, scope: Scope, receive: Receive) -> tuple[bytes, str]:
+        """Return the body and the caller's name, once every cheap reason to refuse has been looked at."""
+        if self._in_flight > self._max_in_flight:
+            raise Refused(OVERLOADED)
+        if scope["method"] != "POST":
+            raise Refused(NOT_A_POST)
+        headers = scope["headers"]
+        caller = self._door.admit(single_key(headers), route.scope)
+        declared_length(headers, route.max_body)
+        return await read(receive, route.max_body), caller.name
+
+    async def _decide(self, body: bytes, caller: str) -> bytes:
+        request = parse(body, DecideRequest)
+        now = self._clock()
+        check_times(request, now)
+        return to_json(await self.engine.decide(request, now=now, digest=_digest(request), caller=caller))
+
+    async def _decide_batch(self, body: bytes, caller: str) -> bytes:
+        batch = parse(body, DecideBatchRequest)
+        now = self._clock()
+        for request in batch.requests:
+            check_times(request, now)
+        engine = self.engine
+        decisions = [
+            await engine.decide(request, now=now, digest=_digest(request), caller=caller) for request in batch.requests
+        ]
+        return to_json({"decisions": decisions})
+
+    async def _report(self, body: bytes, caller: str) -> bytes:
+        report = parse(body, OutcomeReport)
+        now = self._clock()
+        check_report_time(report, now)
+        return to_json(await self._outcomes.report(report, now=now, caller=caller))
+
+
+def _digest(request: DecisionRequest) -> str:
+    """Digest the validated request, so that white space and key order in a body do not matter.
+
+    Only a request id is ever compared, so a request without one has no digest.
+    """
+    return blake2b(to_json(request), digest_size=16).hexdigest() if request.request_id is not None else ""
+
+
+def _answer(error: Exception) -> Answer:
+    """Return what the caller is told of an error; only what was not foreseen is a 500, and is logged."""
+    match error:
+        case Refused():
+            return error.answer
+        case RequestError():
+            return refusal(error.status, str(error))
+        case Unavailable():
+            return refusal(
+                503, "A part that this needs does not answer right now; try again.", headers=((b"retry-after", b"1"),)
+            )
+        case _:
+            log.error("request_failed", exc_info=error)
+            return FAILED

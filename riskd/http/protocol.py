@@ -1,0 +1,193 @@
+"""uvicorn's HTTP protocol with the limits it lacks: bytes of headers, time for a request, idle and total connections.
+
+One attribute holds when a connection's patience ends; the server sweeps all connections twice a second. That costs a
+request two assignments, where a timer per request would cost a heap operation each.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Final
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from riskd.http.refusal import Answer, refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one connection may take."""
+
+    head_bytes: int = 16 * 1024
+    """Bytes of request line and headers together; more is a 431."""
+    request_s: float = 14.5
+    """Seconds from a request's first byte to its last. With the sweep's half second, slow callers end by 15 s."""
+    first_byte_s: float = 14.5
+    """Seconds a new connection may stay silent."""
+    idle_s: float = 29.5
+    """Seconds a connection may rest between two requests."""
+    linger_s: float = 2.0
+    """Seconds that what a refused caller still sends is read and thrown away, so that he gets to see the refusal."""
+    connections: int = 4096
+    """Connections of one worker; one more is told 503 and closed."""
+
+
+class Connections(ServerState):
+    """What all connections of a worker share."""
+
+    def __init__(self, limits: Limits, refused: Callable[[int], None]) -> None:
+        super().__init__()
+        self.limits = limits
+        self.refused = refused
+        """Counts a refusal by its status."""
+        self.draining = False
+        """Set when the worker is about to leave: every answer then closes its connection."""
+
+
+BAD_REQUEST: Final = refusal(400, "This is not HTTP/1.1.", code="invalid_http")
+TOO_SLOW: Final = refusal(408, "The request took too long to arrive.")
+HEAD_TOO_LARGE: Final = refusal(431, "The request line and headers are too large.")
+TOO_MANY_CONNECTIONS: Final = refusal(
+    503, "Too many connections.", code="overloaded", headers=((b"retry-after", b"1"),)
+)
+
+UPGRADE: Final = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
+"""Java's HttpClient offers HTTP/2 with every first request. The parser would take the offer and lose the body, so it
+never sees it; the stand-in is as long as the header's name, and JSON cannot hold it at the start of a line."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection, within `Limits`."""
+
+    server_state: Connections
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = self.server_state.limits
+        self.patience_ends = inf
+        """Time of the loop's clock when this connection is cut; infinite while we owe the answer."""
+        self._head_bytes = 0
+        self._in_head = True
+        self._receiving = False
+        self._cut = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection in, unless there are too many."""
+        super().connection_made(transport)
+        self.patience_ends = self.loop.time() + self._limits.first_byte_s
+        if len(self.connections) > self._limits.connections:
+            self._refuse(TOO_MANY_CONNECTIONS)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, counting while a head is incomplete."""
+        if self._cut:
+            return
+        if not self._in_head:
+            super().data_received(data)
+            return
+        self._head_bytes += len(data)
+        if b"pgrade:" in data:
+            data = UPGRADE.sub(b"\r\nx-grade:", data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > self._limits.head_bytes and not self._cut:
+            self._refuse(HEAD_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """Start the clock of a request."""
+        super().on_message_begin()
+        self._receiving = True
+        self._in_head = True
+        self.patience_ends = self.loop.time() + self._limits.request_s
+
+    def on_headers_complete(self) -> None:
+        """Hand the request to the app; to one that answers 431 when the head alone was too large."""
+        self._in_head = False
+        if self._head_bytes > self._limits.head_bytes and self._head_size() > self._limits.head_bytes:
+            self.app = _refuse_large_head
+        self._head_bytes = 0
+        super().on_headers_complete()
+        if self.server_state.draining or self.expect_100_continue:
+            # Whoever waits for "100 Continue" may leave out the body after a refusal: the connection ends there.
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """Stop the clock: from here on it is we who owe something."""
+        self._receiving = False
+        self._in_head = True
+        answered = self.cycle.response_complete
+        self.patience_ends = self.loop.time() + self._limits.idle_s if answered else inf
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on to the next pipelined request, or wait for one."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            self.patience_ends = self.loop.time() + self._limits.linger_s
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif not self._receiving:
+            self.patience_ends = self.loop.time() + self._limits.idle_s
+        elif self.cycle.response_complete:
+            self.patience_ends = self.loop.time() + self._limits.linger_s
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are not shown
+        """Answer what is not HTTP in the shape of every refusal."""
+        self._refuse(BAD_REQUEST)
+
+    def impatient(self) -> None:
+        """End the connection: gently the first time, at once when that did not help."""
+        if self.transport.is_closing() or self._cut:
+            self.transport.abort()
+            return
+        self.patience_ends = self.loop.time() + self._limits.linger_s
+        if self._receiving and (self._in_head or not self.cycle.response_complete):
+            self._refuse(TOO_SLOW)
+        else:
+            self.transport.close()
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _refuse(self, answer: Answer) -> None:
+        """Write a refusal without the app, close our half and throw away what still comes."""
+        self._cut = True
+        self.server_state.refused(answer.status)
+        self.pipeline.clear()
+        if self.cycle is not None and not self.cycle.response_complete:
+            if self._in_head:  # an earlier request is being answered: its answer is the last one
+                self.cycle.keep_alive = False
+                return
+            self.cycle.disconnected = True  # the app waits for the rest of a body that will not come
+            self.cycle.message_event.set()
+        lines = [STATUS_LINE[answer.status]]
+        for name, value in answer.headers:
+            lines += [name, b": ", value, b"\r\n"]
+        self.transport.write(b"".join([*lines, b"connection: close\r\n\r\n", answer.body]))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.patience_ends = self.loop.time() + self._limits.linger_s
+
+
+def sweep(connections: Iterable[Any], now: float) -> None:
+    """Cut every connection whose patience ended before `now`, a time of the loop's clock."""
+    for connection in list(connections):
+        if connection.patience_ends < now:
+            connection.impatient()
+
+
+async def _refuse_large_head(_scope: object, _receive: object, send: Any) -> None:  # noqa: ANN401 - uvicorn's ASGI types
+    headers = [*HEAD_TOO_LARGE.headers, (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": HEAD_TOO_LARGE.status, "headers": headers})
+    await send({"type": "http.response.body", "body": HEAD_TOO_LARGE.body})

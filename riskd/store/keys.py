@@ -1,0 +1,88 @@
+"""The key scheme. All keys of one entity share a hash tag, so a cluster keeps them on one node.
+
+| key | what | kept |
+|---|---|---|
+| `riskd:epoch` | which history this is | 400 d |
+| `riskd:{q:<request id>}` | digest and answer of a request, for a repeat | 24 h |
+| `riskd:{o:<decision id>}` | the attempt until its outcome is reported | outcome window |
+| `riskd:{o:<decision id>}:r` | outcomes reported already | outcome window |
+| `riskd:{s:<subject>}` | hash: token, confirmed habits, last times | 180 d once confirmed, else the outcome window |
+| `…:a` `:i` `:v` `:m` | attempts, addresses, sensitive attempts, amounts of a day | 24 h |
+| `…:f` `:g` | failures, addresses of failures | 1 h |
+| `…:s` `:p` `:l` `:z` | sessions, places, amounts confirmed, decisions settled | 7 d, 180 d, 180 d, outcome window |
+| `riskd:{i:<address>}:u` | subjects | 24 h |
+| `riskd:{i:<address>}` and `riskd:{n:<network>}` + `:f` `:g` `:c` | failures, failed and confirmed subjects | 1 h, 1 h, 30 d |
+| `riskd:{d:<device>}:u` | subjects | 30 d |
+| `riskd:{p:<payload>}` | who sent this payload first | 7 d |
+
+On a cluster each entity keeps its own answer for a repeat, under `riskd:{…}:q:<request id>`.
+"""
+
+from typing import Final
+
+from riskd.store.attempt import Attempt
+
+ENTITIES: Final = (("s", "subject"), ("i", "address"), ("n", "network"), ("d", "device"), ("p", "payload"))
+"""Letter in the key and in the script's layout, field of the attempt; the order of an observation's groups."""
+
+SUBJECT_PARTS: Final = ("", ":a", ":i", ":v", ":m", ":f", ":g", ":s", ":p", ":l", ":z")
+"""Ends of all keys of one subject."""
+
+
+class Keys:
+    """Makes keys under a prefix. A layout names, letter by letter, what each key of a script call is."""
+
+    def __init__(self, prefix: str = "riskd") -> None:
+        self._prefix = prefix
+        self.epoch = f"{prefix}:epoch"
+        self.probe = f"{prefix}:probe"
+
+    def entity(self, letter: str, name: str) -> str:
+        """Return the key of an entity, e.g. `riskd:{s:1f…}`."""
+        return f"{self._prefix}:{{{letter}:{name}}}"
+
+    def pending(self, decision_id: str) -> str:
+        """Return the key under which an attempt waits for its outcome."""
+        return f"{self._prefix}:{{o:{decision_id}}}"
+
+    def subject(self, subject: str) -> tuple[str, ...]:
+        """Return all keys of a subject."""
+        return tuple(self.entity("s", subject) + part for part in SUBJECT_PARTS)
+
+    def together(self, attempt: Attempt) -> tuple[str, list[str]]:
+        """Return layout and keys of an attempt for a store where one script reaches all."""
+        prefix = self._prefix
+        layout = "eo"
+        keys = [self.epoch, f"{prefix}:{{o:{attempt.decision_id}}}"]
+        if attempt.request_id is not None:
+            layout += "q"
+            keys.append(f"{prefix}:{{q:{attempt.request_id}}}")
+        if attempt.subject is not None:
+            layout += "s"
+            keys.append(f"{prefix}:{{s:{attempt.subject}}}")
+        if attempt.address is not None:
+            layout += "i"
+            keys.append(f"{prefix}:{{i:{attempt.address}}}")
+        if attempt.network is not None:
+            layout += "n"
+            keys.append(f"{prefix}:{{n:{attempt.network}}}")
+        if attempt.device is not None:
+            layout += "d"
+            keys.append(f"{prefix}:{{d:{attempt.device}}}")
+        if attempt.payload is not None:
+            layout += "p"
+            keys.append(f"{prefix}:{{p:{attempt.payload}}}")
+        return layout, keys
+
+    def apart(self, attempt: Attempt) -> list[tuple[str, list[str]]]:
+        """Return layouts and keys of an attempt for a cluster: one script call per slot, whole request first."""
+        request = attempt.request_id
+        calls = [] if request is None else [("q", [self.entity("q", request)])]
+        calls += [("e", [self.epoch]), ("o", [self.pending(attempt.decision_id)])]
+        for letter, field in ENTITIES:
+            name: str | None = getattr(attempt, field)
+            if name is None:
+                continue
+            key = self.entity(letter, name)
+            calls.append((letter, [key]) if request is None else (letter + "q", [key, f"{key}:q:{request}"]))
+        return calls

@@ -1,0 +1,216 @@
+"""One pipelined connection to one server.
+
+Every caller of this process shares it: commands of one turn of the event loop leave in one write and replies come back
+in order, so there is no pool to run out of, and the server sees one connection per worker however many callers wait.
+Replies are due within the budget, the oldest first; when one is late the connection is dropped with all that wait on
+it, so no later caller can read a reply that was meant for another.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import hiredis
+
+from riskd.errors import StoreUnavailable
+from riskd.store.connect import Address, Credentials, Target
+
+Reply = Any
+"""What hiredis makes of a reply: int, bytes, list, None or `hiredis.ReplyError`."""
+CONNECT_S = 1.0
+"""How long the shared attempt to connect may take; callers leave it earlier, when their budget ends."""
+
+
+def packed(*words: str | bytes | float) -> bytes:
+    """Return a command as bytes for the wire."""
+    return cast("bytes", hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub means tuples of one
+
+
+class _Wire(asyncio.Protocol):
+    """The connection itself: bytes out, replies in, futures in between."""
+
+    def __init__(self, budget_s: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._budget_s = budget_s
+        self._reader = hiredis.Reader()
+        self._waiting: deque[tuple[asyncio.Future[Reply], float]] = deque()
+        self._outgoing: list[bytes] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport | None = None
+        self.closed = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def send(self, command: bytes, budget_s: float | None = None) -> asyncio.Future[Reply]:
+        """Send one packed command; the future is its reply."""
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        if self.closed:
+            future.set_exception(StoreUnavailable("the store closed the connection"))
+            return future
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(command)
+        deadline = self._loop.time() + (self._budget_s if budget_s is None else budget_s)
+        self._waiting.append((future, deadline))
+        if self._timer is None or deadline < self._timer.when():
+            self._arm(deadline)
+        return future
+
+    def _arm(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._expire)
+
+    def _flush(self) -> None:
+        if self._transport is not None and not self.closed:
+            self._transport.write(b"".join(self._outgoing))
+        self._outgoing.clear()
+
+    def _expire(self) -> None:
+        self._timer = None
+        if not self._waiting:
+            return
+        deadline = self._waiting[0][1]
+        if deadline <= self._loop.time():
+            self.drop("the store did not answer in time")
+        else:
+            self._arm(deadline)
+
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        try:
+            reader.feed(data)
+            while (reply := reader.gets()) is not False:
+                if not self._waiting:
+                    self.drop("the store sent more than was asked")
+                    return
+                future = self._waiting.popleft()[0]
+                if not future.done():  # a caller may have gone
+                    future.set_result(reply)
+        except hiredis.ProtocolError:
+            self.drop("the store does not speak the Redis protocol")
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
+        self.drop("the store closed the connection")
+
+    def drop(self, why: str) -> None:
+        """Close at once and fail whoever waits."""
+        if self.closed:
+            return
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+        for future, _ in self._waiting:
+            if not future.done():
+                future.set_exception(StoreUnavailable(why))
+        self._waiting.clear()
+
+
+def _greeting(credentials: Credentials) -> list[bytes]:
+    said = []
+    if credentials.password is not None:
+        login = (credentials.user, credentials.password) if credentials.user else (credentials.password,)
+        said.append(packed("AUTH", *login))
+    if credentials.db:
+        said.append(packed("SELECT", credentials.db))
+    return said
+
+
+class Link:
+    """Connects when first needed and again after a drop; asks `find` where, so that a failover is followed."""
+
+    def __init__(
+        self,
+        find: Callable[[], Awaitable[Address]],
+        target: Target,
+        credentials: Credentials,
+        *,
+        budget_s: float,
+        preload: tuple[bytes, ...] = (),
+    ) -> None:
+        self._find = find
+        self._tls = target.tls
+        self._greeting = _greeting(credentials)
+        self._preload = preload
+        self._budget_s = budget_s
+        self._wire: _Wire | None = None
+        self._connecting: asyncio.Task[_Wire] | None = None
+
+    async def call(self, command: bytes) -> Reply:
+        """Send one packed command and return its reply; raises StoreUnavailable within the budget."""
+        wire = self._wire
+        if wire is not None and not wire.closed:
+            return await wire.send(command)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._budget_s
+        wire = await self._connected(self._budget_s)
+        return await wire.send(command, deadline - loop.time())
+
+    async def _connected(self, budget_s: float) -> _Wire:
+        task = self._connecting
+        if task is None:
+            task = self._connecting = asyncio.get_running_loop().create_task(self._connect(), name="store-connect")
+            task.add_done_callback(self._connected_or_not)
+        done, _ = await asyncio.wait((task,), timeout=budget_s)
+        if not done:
+            raise StoreUnavailable("connecting to the store takes too long")
+        if task.cancelled():
+            raise StoreUnavailable("the store is closed")
+        if error := task.exception():
+            raise StoreUnavailable(str(error)) from error
+        return task.result()
+
+    def _connected_or_not(self, task: asyncio.Task[_Wire]) -> None:
+        self._connecting = None
+        if not task.cancelled():
+            task.exception()  # every caller may have left: read it here, so that nothing complains
+
+    async def _connect(self) -> _Wire:
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                address = await self._find()
+                wire = await self._open(address)
+                try:
+                    await self._greet(wire)
+                except BaseException:
+                    wire.drop("the greeting failed")
+                    raise
+        except (OSError, TimeoutError) as error:
+            raise StoreUnavailable(f"cannot connect to the store ({error or 'time-out'})") from error
+        self._wire = wire
+        return wire
+
+    async def _open(self, address: Address) -> _Wire:
+        loop = asyncio.get_running_loop()
+
+        def make() -> _Wire:
+            return _Wire(self._budget_s)
+
+        if address.port == 0:
+            _, wire = await loop.create_unix_connection(make, address.host, ssl=self._tls)
+        else:
+            _, wire = await loop.create_connection(make, address.host, address.port, ssl=self._tls)
+        return wire
+
+    async def _greet(self, wire: _Wire) -> None:
+        replies = [wire.send(command, CONNECT_S) for command in (*self._greeting, *self._preload)]
+        for reply in await asyncio.gather(*replies):
+            if isinstance(reply, hiredis.ReplyError):
+                raise StoreUnavailable(f"the store refuses: {reply}")
+
+    def drop(self, why: str) -> None:
+        """Drop the connection; the next call connects anew."""
+        if self._wire is not None:
+            self._wire.drop(why)
+            self._wire = None
+
+    async def close(self) -> None:
+        """Drop the connection and stop connecting."""
+        self.drop("the store is closed")
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait((self._connecting,))

@@ -1,0 +1,284 @@
+-- Counts one attempt and answers what is known. Everything here is atomic per call.
+-- KEYS: one per letter of ARGV[1]: e epoch, o pending attempt, q request, s subject, i address, n network, d device,
+-- p payload. A single server gets all in one call, a cluster one call per slot. ARGV[2]: the attempt, ARGV[3]: seconds
+-- an attempt waits for its outcome. The fields of the attempt are locals, put in front of this text.
+-- Answer: {0 counted | 1 repeated | 2 conflict, epoch, msgpack of the observation}.
+local MINUTES_5, MINUTES_10, HOUR, DAY = 300, 600, 3600, 86400
+local MEMORY = 180 * DAY
+local SMALL = 120 -- members; the server keeps sets of up to 128 in a compact form
+local call = redis.call
+local pack = cmsgpack.pack
+local key = {}
+for i = 1, #KEYS do
+  key[string.sub(ARGV[1], i, i)] = KEYS[i]
+end
+
+local epoch = key.e and call('GET', key.e) or false -- never nil, which would end the answer
+if key.q then
+  local kept = call('GET', key.q)
+  if kept then
+    local digest, answer = cmsgpack.unpack(kept)
+    if digest ~= request_digest then
+      return {2, epoch, ''}
+    end
+    return {1, epoch, answer}
+  end
+end
+
+-- The first write must be one that a full server refuses: it lets a script go on that has written once.
+if key.o then
+  call('SET', key.o, ARGV[2], 'EX', ARGV[3])
+end
+
+-- A msgpack array of any items, nil among them; cmsgpack alone would make a map of a table with holes.
+local function array(count, body)
+  return string.char(0xdc, math.floor(count / 256), count % 256) .. body
+end
+
+local function age(time)
+  time = tonumber(time)
+  return time and math.max(0, now - time)
+end
+
+-- Notes a member in a bounded set ordered by time; the oldest leave first.
+local function note(name, member, bound, seconds)
+  call('ZADD', name, now, member)
+  call('ZREMRANGEBYRANK', name, 0, -bound - 1)
+  call('EXPIRE', name, seconds)
+end
+
+local function within(name, seconds)
+  return call('ZCOUNT', name, now - seconds, '+inf')
+end
+
+-- Counts of three windows, shortest first, in a set that holds this attempt when `noted`: alone in the widest, it is
+-- alone in all.
+local function windows(name, noted, short, middle, wide)
+  local most = within(name, wide)
+  if most == 0 or noted and most == 1 then
+    return most, most, most
+  end
+  return within(name, short), within(name, middle), most
+end
+
+-- A known thing is kept as time|count|more.
+local function known(value)
+  if not value then
+    return nil, 0, nil
+  end
+  local time, count, more = string.match(value, '^([^|]+)|(%d+)|(.*)$')
+  local seconds = age(time)
+  if not seconds or seconds > MEMORY then
+    return nil, 0, nil
+  end
+  return seconds, tonumber(count), more ~= '' and more or nil
+end
+
+local function sees_places(name)
+  local kept = call('GET', name)
+  if not kept then
+    return array(0, '')
+  end
+  local out = {}
+  for i, p in ipairs(cmsgpack.unpack(kept)) do
+    out[i] = array(7, pack(p[1] or nil, p[2] or nil, p[3] or nil, p[4] or nil, age(p[5]), p[6], p[7] or nil))
+  end
+  return array(#out, table.concat(out))
+end
+
+local function differs(before, present)
+  return before and present and before ~= present
+end
+
+-- A session: {country, device, network, home seen, started, seen, hopped, latitude, longitude, accuracy, seen country,
+-- vague}. The first three are its home: attempts never move it, only a confirmed success does, or a thief would teach it.
+local function sees_sessions(name)
+  local own, others, held, oldest, oldest_seen = nil, {}, 0, nil, math.huge
+  local flat = call('HGETALL', name)
+  for i = 1, #flat, 2 do
+    local s = cmsgpack.unpack(flat[i + 1])
+    held = held + 1
+    if flat[i] == session then
+      own = s
+    else
+      if s[6] < oldest_seen then
+        oldest, oldest_seen = flat[i], s[6]
+      end
+      if now - s[6] <= session_window_s then
+        others[#others + 1] = array(7, pack(
+          s[8] or nil, s[9] or nil, s[10] or nil, s[11] or nil, age(s[6]), age(s[5]), s[12]))
+      end
+    end
+  end
+  local others_packed = array(#others, table.concat(others))
+  if not session then
+    return nil, nil, others_packed
+  end
+  local started = own and age(own[5])
+  if not own then
+    if held >= 8 then
+      call('HDEL', name, oldest)
+    end
+    own = {country or false, device or false, network or false, now, now, now, false}
+  elseif differs(own[1], country) or differs(own[2], device) or differs(own[3], network) then
+    -- The first hop stays: evidence fresher than it can meet it, which a hop renewed by each attempt would prevent.
+    if not own[7] and now - own[4] <= hop_window_s then
+      own[7] = now
+    end
+  else
+    own[4] = math.max(own[4], now)
+    own[1], own[2], own[3] = own[1] or country or false, own[2] or device or false, own[3] or network or false
+  end
+  own[6] = math.max(own[6], now)
+  own[8], own[9], own[10] = latitude or false, longitude or false, accuracy_km or false
+  own[11], own[12] = country or false, vague
+  call('HSET', name, session, pack(own))
+  call('EXPIRE', name, 7 * DAY)
+  return started, own[7] and age(own[7]) or nil, others_packed
+end
+
+local function amounts_of_a_day(name)
+  if amount then
+    note(name, table.concat({currency, string.format('%.17g', amount), decision_id}, '|'), SMALL, DAY)
+  end
+  local sum = 0
+  if currency then
+    for _, member in ipairs(call('ZRANGEBYSCORE', name, now - DAY, '+inf')) do
+      local held, value = string.match(member, '^([^|]*)|([^|]*)|')
+      if held == currency then
+        sum = sum + tonumber(value)
+      end
+    end
+  end
+  return sum
+end
+
+local function field(letter, value)
+  return value and letter .. value or '-'
+end
+
+local function changed(kind, time)
+  return change == kind and 0 or age(time)
+end
+
+local function sees_subject(replays)
+  local k = key.s
+  local v = call('HMGET', k, 'token', 'core', 'known',
+    field('d:', device), field('f:', family), field('i:', address), field('n:', network),
+    field('c:', country), field('l:', language), field('r:', recipient), field('w:', country), field('m:', currency),
+    'burst', 'at:contact', 'at:password', 'at:factor', 'at:recipient', 'reported', 'replayed')
+  if not v[1] then
+    v[1] = token
+    call('HSET', k, 'token', token)
+  end
+  if replays then
+    v[19] = now
+    call('HSET', k, 'replayed', now)
+  end
+  local confirmed, first, last, sin, cos, hours = 0, nil, nil, 0, 0, 0
+  if v[2] then
+    confirmed, first, last, sin, cos, hours = cmsgpack.unpack(v[2])
+  end
+  local counts = {0, 0, 0, 0, 0, 0, 0}
+  if v[3] then
+    counts = {cmsgpack.unpack(v[3])}
+  end
+  local device_age, _, device_family = known(v[4])
+  local family_age, family_count = known(v[5])
+  local ip_age = known(v[6])
+  local network_age, network_count = known(v[7])
+  local country_age, country_count = known(v[8])
+  local language_age, recipient_age = known(v[9]), known(v[10])
+  local rtt_mean, rtt_sd, rtts = nil, nil, 0
+  if v[11] then
+    local squares
+    rtts, rtt_mean, squares = cmsgpack.unpack(v[11])
+    rtt_sd = rtts > 1 and math.sqrt(math.max(0, squares) / (rtts - 1)) or nil
+  end
+  local median, p99, amounts = nil, nil, 0
+  if v[12] then
+    local _
+    _, median, p99, amounts = cmsgpack.unpack(v[12])
+  end
+
+  note(k .. ':a', decision_id, SMALL, DAY)
+  if not v[2] then
+    call('EXPIRE', k, ARGV[3])
+  end
+  if address then
+    note(k .. ':i', address, 64, DAY)
+  end
+  if sensitive then
+    note(k .. ':v', decision_id, 64, DAY)
+  end
+  local attempts_5m, attempts_1h, attempts_24h = windows(k .. ':a', true, MINUTES_5, HOUR, DAY)
+  local ips_5m, ips_1h, ips_24h = windows(k .. ':i', address, MINUTES_5, HOUR, DAY)
+  local failures = within(k .. ':f', HOUR)
+  local session_age, hop_age, sessions = sees_sessions(k .. ':s')
+  return array(53, table.concat({
+    pack(v[1], confirmed, age(first), age(last),
+      device_age, device_family, family_age, ip_age, network_age, country_age, language_age, recipient_age,
+      counts[1], counts[2], counts[3], counts[4], counts[5], counts[6], counts[7],
+      family_count, network_count, country_count, sin, cos, hours,
+      rtt_mean, rtt_sd, rtts, median, p99, amounts),
+    sees_places(k .. ':p'),
+    pack(attempts_5m, attempts_1h, attempts_24h, ips_5m, ips_1h, ips_24h,
+      failures > 0 and within(k .. ':f', MINUTES_10) or 0, failures, failures > 0 and within(k .. ':g', HOUR) or 0,
+      age(v[13]), within(k .. ':v', MINUTES_10), amounts_of_a_day(k .. ':m'),
+      changed('contact', v[14]), changed('password', v[15]), changed('factor', v[16]), changed('recipient', v[17]),
+      session_age, hop_age),
+    sessions,
+    pack(age(v[18]), age(v[19])),
+  }))
+end
+
+local function counts_failures(k)
+  local failures = within(k .. ':f', HOUR)
+  return failures, failures > 0 and within(k .. ':g', HOUR) or 0, within(k .. ':c', 30 * DAY)
+end
+
+local function sees_address()
+  local users = key.i .. ':u'
+  if subject then
+    note(users, subject, 256, DAY)
+  end
+  local short, middle, wide = windows(users, subject, MINUTES_5, HOUR, DAY)
+  return array(6, pack(short, middle, wide, counts_failures(key.i)))
+end
+
+local function sees_device()
+  local users = key.d .. ':u'
+  if subject then
+    note(users, subject, 256, 30 * DAY)
+  end
+  return array(3, pack(windows(users, subject, HOUR, DAY, 30 * DAY)))
+end
+
+local function sees_payload()
+  local kept = call('GET', key.p)
+  if not kept then
+    call('SET', key.p, pack(now, address or false, subject or false), 'EX', 7 * DAY)
+    return array(2, pack(nil, false)), false
+  end
+  local time, from, of = cmsgpack.unpack(kept)
+  local elsewhere = from ~= (address or false) or of ~= (subject or false)
+  return array(2, pack(age(time), elsewhere)), elsewhere
+end
+
+local NIL = pack(nil)
+local payload_seen, replays = NIL, false
+if key.p then
+  payload_seen, replays = sees_payload()
+end
+local answer = array(7, table.concat({
+  pack(decision_id, now),
+  key.s and sees_subject(replays) or NIL,
+  key.i and sees_address() or NIL,
+  key.n and array(3, pack(counts_failures(key.n))) or NIL,
+  key.d and sees_device() or NIL,
+  payload_seen,
+}))
+if key.q then
+  call('SET', key.q, pack(request_digest, answer), 'EX', DAY)
+end
+return {0, epoch, answer}

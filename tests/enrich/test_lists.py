@@ -1,0 +1,145 @@
+"""Deny lists and the ranges under them."""
+
+import os
+from datetime import date
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from riskd.enrich.address import Address, parse_address
+from riskd.enrich.lists import MAX_ENTRIES, DenyList, NetworkLists
+from riskd.enrich.ranges import RangeTable, WideColumn, flatten
+from riskd.errors import DataError
+
+TODAY = date(2026, 12, 31)
+LIST = """
+# a feed
+203.0.113.0/24   # until 2026-12-31 scanners
+203.0.113.7      ; for good
+198.51.100.0/25  # until 2026-12-30
+2001:db8::/32
+AS64500 # until 2027-01-01
+as64501 # until 2026-12-30
+"""
+
+
+def address(text: str) -> Address:
+    """Read an address."""
+    return parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("ip", "asn", "today", "holds"),
+    [
+        ("203.0.113.0", 1, TODAY, True),
+        ("203.0.113.255", 1, TODAY, True),
+        ("203.0.114.0", 1, TODAY, False),
+        ("203.0.113.9", 1, date(2027, 1, 1), False),
+        ("203.0.113.7", 1, date(2027, 1, 1), True),
+        ("198.51.100.1", 1, TODAY, False),
+        ("2001:db8:ffff::1", 1, TODAY, True),
+        ("2001:db9::1", 1, TODAY, False),
+        ("::ffff:203.0.113.1", 1, TODAY, True),
+        ("81.2.69.142", 64500, TODAY, True),
+        ("81.2.69.142", 64501, TODAY, False),
+        ("81.2.69.142", None, TODAY, None),
+        ("10.0.0.1", None, TODAY, False),
+        (None, 64500, TODAY, True),
+        (None, 1, TODAY, None),
+    ],
+)
+def test_lookups(ip: str | None, asn: int | None, today: date, holds: bool | None) -> None:
+    """Addresses, prefixes and ASNs are held until their last day; what is not known is not said."""
+    deny = DenyList(LIST.splitlines(), "list")
+    assert deny.entries == 6
+    assert deny.holds(address(ip) if ip else None, asn, today) is holds
+
+
+def test_names_every_mistake_by_line() -> None:
+    """A list with mistakes is refused as a whole, with line, word and reason of the first ten."""
+    lines = ["1.2.3.4", "1.2.3.4/33", "1.2.3.4/24", "junk", "AS", "::1/x", "1.2.3.4 # until tomorrow", "x" * 5000]
+    with pytest.raises(DataError) as caught:
+        DenyList([*lines, *["?"] * 100], "feed.txt")
+    message = str(caught.value)
+    assert message.startswith("feed.txt: line 2: ")
+    for line, word in ((3, "after its prefix"), (4, "'junk'"), (5, "'AS'"), (6, "prefix length"), (7, "'tomorrow'")):
+        assert f"line {line}: " in message
+        assert word in message
+    assert message.count("line ") == 10
+    assert len(message) < 2000
+
+
+def test_files_are_reloaded(tmp_path: Path) -> None:
+    """A changed list takes over; a broken, deleted or binary one leaves the last good one and says why."""
+    path = tmp_path / "feed.txt"
+    path.write_text("203.0.113.0/24\n")
+    lists = NetworkLists({"feed": path}, ["AS64500", "198.51.100.0/24"])
+    assert lists.listed(address("203.0.113.1"), None, TODAY) == ("feed",)
+    assert lists.listed(address("203.0.114.1"), None, TODAY) == ()
+    assert lists.listed(None, 1, TODAY) is None
+    assert NetworkLists().listed(address("203.0.113.1"), None, TODAY) is None
+    assert lists.denied(address("81.2.69.1"), 64500, TODAY)
+    assert lists.denied(address("198.51.100.9"), 1, TODAY)
+    assert lists.denied(address("81.2.69.1"), None, TODAY) is None
+    assert NetworkLists().denied(address("81.2.69.1"), None, TODAY) is False
+    path.write_text("203.0.114.0/24\n")
+    os.utime(path, ns=(1, 1))
+    assert lists.refresh() == ()
+    assert lists.listed(address("203.0.114.1"), None, TODAY) == ("feed",)
+    for bad in (b"junk\n", b"\xff\xfe\x00"):
+        path.write_bytes(bad)
+        (problem,) = lists.refresh()
+        assert "last good one stays" in problem
+    path.unlink()
+    assert "No such file" in lists.refresh()[0]
+    assert lists.listed(address("203.0.114.1"), None, TODAY) == ("feed",)
+    with pytest.raises(DataError, match="No such file"):
+        NetworkLists({"feed": path})
+
+
+def test_a_million_entries() -> None:
+    """A million addresses are taken, one more is refused."""
+    lines = [f"{(n * 4099) >> 16 & 255}.{n >> 16 & 15}.{n >> 8 & 255}.{n & 255}\n" for n in range(MAX_ENTRIES)]
+    deny = DenyList(lines, "big")
+    assert deny.entries == MAX_ENTRIES
+    assert all(deny.holds(address(lines[n].strip()), 1, TODAY) for n in (0, 77_777, MAX_ENTRIES - 1))
+    assert not deny.holds(address("81.200.69.142"), 1, TODAY)
+    with pytest.raises(DataError, match="more than 1,000,000"):
+        DenyList([*lines, "1.2.3.4"], "big")
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 255), st.integers(24, 32), st.integers(1, 5)), max_size=12), st.integers(0, 255)
+)
+def test_flattening_keeps_the_largest_value(entries: list[tuple[int, int, int]], number: int) -> None:
+    """Nested prefixes become disjoint ranges in which each number has the largest value that covers it."""
+    prefixes = [(ip_network(f"0.0.0.{host}/{bits}", strict=False), value) for host, bits, value in entries]
+    ranges = [(int(p.network_address), int(p.broadcast_address), value) for p, value in prefixes]
+    flat = list(flatten(sorted(ranges, key=lambda r: (r[0], -r[1], r[2]))))
+    assert all(a[1] < b[0] for a, b in zip(flat, flat[1:], strict=False))
+    table = RangeTable(*([r[i] for r in flat] for i in range(3)))
+    assert len(table) == len(flat)
+    assert table.find(number) == max((v for first, last, v in ranges if first <= number <= last), default=None)
+
+
+def test_wide_columns_are_sequences() -> None:
+    """128-bit numbers come back as they went in, by index and by slice."""
+    column = WideColumn()
+    numbers = [0, 1, 2**64, 2**128 - 1]
+    for number in numbers:
+        column.append(number)
+    assert list(column) == numbers
+    assert column[1:3] == numbers[1:3]
+    assert column[-1] == 2**128 - 1
+
+
+@given(st.lists(st.text(max_size=60), max_size=20))
+def test_hostile_lines(lines: list[str]) -> None:
+    """Whatever a list holds, it is read or refused with DataError."""
+    try:
+        DenyList(lines, "hostile")
+    except DataError as error:
+        assert "line " in str(error)

@@ -1,0 +1,50 @@
+"""Rarity tables: counts, smoothing and bounds."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from riskd.features.population import HOURS, MOST_VALUES, Population, Table, hour_shares
+
+
+def test_common_is_likelier_than_rare_than_never_seen() -> None:
+    """A value's probability follows its count, and a value never seen is rarer than one seen once."""
+    table = Table.of(["NO"] * 90 + ["SE"] * 9 + ["DE", None])
+    assert table.total == 100
+    assert table.probability("NO") > table.probability("SE") > table.probability("DE") > table.probability("US") > 0
+
+
+def test_empty_table_says_nothing() -> None:
+    """Without any count everything has probability 1, which is 0 nats."""
+    assert Table().nats("NO") == 0.0
+    assert Population().empty
+    assert not Population(country=Table.of(["NO"])).empty
+
+
+def test_table_keeps_the_most_common() -> None:
+    """A table is bounded; values that were dropped stay in the total and count as never seen."""
+    values = [f"AS{number}" for number in range(MOST_VALUES + 50)] + ["AS1"]
+    table = Table.of(values)
+    assert len(table.counts) == MOST_VALUES
+    assert table.total == MOST_VALUES + 51
+    assert table.counts["AS1"] == 2
+
+
+@given(st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=60))
+def test_probabilities_are_probabilities(values: list[str | None]) -> None:
+    """Whatever is counted, every probability lies above 0 and at most at 1."""
+    table = Table.of(values)
+    seen = [table.probability(value) for value in Counter(v for v in values if v is not None)]
+    assert all(0 < share <= 1 for share in [*seen, table.probability("never")])
+    assert table.nats("never") >= 0
+
+
+@given(st.lists(st.integers(0, HOURS - 1), max_size=100))
+def test_hours_add_up(hours: list[int]) -> None:
+    """The 24 hour shares add up to 1, and no hour is impossible."""
+    shares = hour_shares(hours)
+    assert len(shares) == HOURS
+    assert sum(shares) == pytest.approx(1.0)
+    assert min(shares) > 0

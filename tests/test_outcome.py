@@ -1,0 +1,97 @@
+"""What outcomes teach, and what they never teach."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from riskd.contract import DecideRequest, OutcomeReport, Reported
+from riskd.decision_id import Verdict, new_base, with_verdict
+from riskd.errors import RequestError
+from riskd.outcome import confirms
+from riskd.record.reader import read
+from riskd.record.schema import OutcomeRecord
+from tests.conftest import NOON, Live
+
+MakeRequest = Callable[..., DecideRequest]
+
+
+@pytest.mark.parametrize("outcome", list(Reported))
+def test_nothing_confirms_a_denied_attempt(outcome: Reported) -> None:
+    """No outcome whatever makes a denied attempt known."""
+    assert not confirms(outcome, Verdict.DENY)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict", "known"),
+    [
+        (Reported.LOGIN_SUCCEEDED, Verdict.ALLOW, True),
+        (Reported.ACTION_COMPLETED, Verdict.ALLOW, True),
+        (Reported.LOGIN_SUCCEEDED, Verdict.STEP_UP, False),
+        (Reported.STEP_UP_PASSED, Verdict.STEP_UP, True),
+        (Reported.STEP_UP_PASSED, Verdict.ALLOW_BY_EVIDENCE, True),
+        (Reported.STEP_UP_PASSED, Verdict.ALLOW, False),
+        (Reported.LOGIN_FAILED, Verdict.ALLOW, False),
+        (Reported.STEP_UP_ABANDONED, Verdict.STEP_UP, False),
+        (Reported.CONFIRMED_FRAUD, Verdict.ALLOW, False),
+        (Reported.CONFIRMED_LEGITIMATE, Verdict.STEP_UP, True),
+    ],
+)
+def test_what_confirms(outcome: Reported, verdict: Verdict, known: bool) -> None:
+    """A success confirms what was allowed; after step_up only the step-up does."""
+    assert confirms(outcome, verdict) is known
+
+
+async def test_reporting_twice_changes_nothing(live: Live, make_request: MakeRequest) -> None:
+    """The same outcome again is answered `repeated`, and recorded and counted once."""
+    decision = await live.engine.decide(make_request(), now=NOON)
+    report = OutcomeReport(decision_id=decision.decision_id, outcome=Reported.LOGIN_SUCCEEDED)
+    statuses = [(await live.outcomes.report(report, now=NOON)).status for _ in range(3)]
+    assert statuses == ["accepted", "repeated", "repeated"]
+    records = [r for r in read(live.log) if isinstance(r, OutcomeRecord)]
+    assert [r.outcome for r in records] == [Reported.LOGIN_SUCCEEDED]
+    assert live.metrics.outcomes.at("login_succeeded").value == 1
+
+
+async def test_failures_feed_velocity(live: Live, make_request: MakeRequest) -> None:
+    """Reported failures raise failed_logins for the subject."""
+    for second in range(6):
+        now = NOON + timedelta(seconds=second)
+        decision = await live.engine.decide(make_request(), now=now)
+        report = OutcomeReport(decision_id=decision.decision_id, outcome=Reported.LOGIN_FAILED)
+        await live.outcomes.report(report, now=now)
+    decision = await live.engine.decide(make_request(), now=NOON + timedelta(seconds=10))
+    hit = next(r for r in decision.reasons if r.code == "failed_logins")
+    assert hit.detail["failures_10m"] == 6
+
+
+async def test_report_by_the_subject_forces_a_step_up(live: Live, make_request: MakeRequest) -> None:
+    """After `not me`, even the known laptop must prove itself."""
+    decision = await live.engine.decide(make_request(), now=NOON)
+    for outcome in (Reported.LOGIN_SUCCEEDED, Reported.REPORTED_BY_USER):
+        await live.outcomes.report(OutcomeReport(decision_id=decision.decision_id, outcome=outcome), now=NOON)
+    later = await live.engine.decide(make_request(), now=NOON + timedelta(hours=1))
+    assert later.decision == "step_up"
+    assert "reported" in {reason.code for reason in later.reasons}
+
+
+@pytest.mark.parametrize(
+    "decision_id", [with_verdict(new_base(0), Verdict.ALLOW), "0" * 8 + "-0000-0000-0000-" + "0" * 12]
+)
+async def test_unknown_decision_is_not_found(live: Live, decision_id: str) -> None:
+    """A decision that nobody made is 404, whatever its id looks like."""
+    report = OutcomeReport(decision_id=decision_id, outcome=Reported.LOGIN_SUCCEEDED)
+    with pytest.raises(RequestError) as refused:
+        await live.outcomes.report(report, now=NOON)
+    assert refused.value.status == 404
+
+
+async def test_a_report_from_the_future_is_dated_now(live: Live, make_request: MakeRequest) -> None:
+    """A caller's clock that runs ahead cannot make a success younger than now."""
+    decision = await live.engine.decide(make_request(), now=NOON)
+    report = OutcomeReport(
+        decision_id=decision.decision_id, outcome=Reported.LOGIN_SUCCEEDED, at=NOON + timedelta(days=3)
+    )
+    await live.outcomes.report(report, now=NOON)
+    record = next(r for r in read(live.log) if isinstance(r, OutcomeRecord))
+    assert record.at == NOON
