@@ -56,10 +56,10 @@ def _reason(hit: Hit) -> Reason:
 
 
 def _step_up(evaluation: Evaluation, facts: Facts, policy: Policy, codes: set[str], at: datetime) -> StepUp:
-    history = facts.history
+    plan, history = evaluation.plan, facts.history
     contact_age_s = None if history is None else history.contact_change_age_s
     attack = Attack(
         guessing=not GUESSING.isdisjoint(codes),
         contact_changed=contact_age_s is not None and contact_age_s < CONTACT_DISTRUST_S,
     )
-    return policy.ladder.step_up(evaluation.plan.level, at, facts.subject.enrolled_factors, attack)
+    return policy.ladder.step_up(plan.level, plan.max_age, at, facts.subject.enrolled_factors, attack)

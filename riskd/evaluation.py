@@ -160,7 +160,7 @@ def _fresh_evidence(
     After a hit that a thief of the session would cause, only authentication later than the hit counts.
     """
     auth_age_s = facts.subject.auth_age_s
-    if not policy.ladder.satisfied(facts.subject.acr, auth_age_s, plan.level):
+    if not policy.ladder.satisfied(facts.subject.acr, auth_age_s, plan.level, plan.max_age):
         return False
     ages = [values[q.dated_by] for q, _ in hits if q.dated_by is not None]
     return auth_age_s is not None and all(auth_age_s < age for age in ages)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from riskd.enrich.lists import NetworkLists
 from riskd.errors import ModelError
 from riskd.features import MODEL_FEATURES
 from riskd.metrics import Metrics
+from riskd.outcome import Outcomes
 from riskd.policy import Policy
 from riskd.policy.load import SHIPPED, load
 from riskd.record.files import MAX_AGE
+from riskd.record.redact import Redaction
 from riskd.record.writer import Writer
 from riskd.settings import Settings
 from riskd.store import Embedded, Store, parse
@@ -54,49 +57,78 @@ def open_enricher(policy: Policy, path: Path, pseudonyms: Pseudonyms, geo: Geo) 
     return Enricher(pseudonyms, geo, NetworkLists(feeds, policy.file.lists.deny.networks), keep)
 
 
-def open_writer(settings: Settings, policy: Policy, metrics: Metrics) -> Writer:
-    """Return the writer of this process's decision log; nothing is opened before the first record."""
-    rules = policy.file.record
-    return Writer(
-        settings.data_dir / "log",
-        on_failure=rules.on_failure,
-        max_bytes=int(rules.rotate_megabytes * 2**20),
-        max_age=max(timedelta(minutes=1), min(rules.rotate_every, MAX_AGE)),
-        metrics=metrics,
-    )
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What stays open while policies and models come and go."""
+
+    policy_path: Path
+    pseudonyms: Pseudonyms
+    geo: Geo
+    store: Store
+    writer: Writer
+    metrics: Metrics
+    on_evidence: Callable[[Decision, datetime], None]
+    """Told of each decision in which fresh evidence met a step-up."""
+
+    def enricher(self, policy: Policy) -> Enricher:
+        """Build an enricher by a policy; raises DataError for lists that are wrong."""
+        return open_enricher(policy, self.policy_path, self.pseudonyms, self.geo)
+
+    def engine(self, policy: Policy, model: Model | None, enricher: Enricher) -> Engine:
+        """Join all to an engine, and let the metrics know the policy's actions."""
+        self.metrics.actions = frozenset(name for rules in policy.file.actions.values() for name in rules.names)
+        return Engine(
+            enricher=enricher,
+            store=self.store,
+            policy=policy,
+            model=model,
+            writer=self.writer,
+            redaction=self._redaction(policy),
+            metrics=self.metrics,
+            on_evidence=self.on_evidence,
+        )
+
+    def outcomes(self, policy: Policy) -> Outcomes:
+        """Join what takes outcome reports."""
+        redaction = self._redaction(policy)
+        return Outcomes(store=self.store, writer=self.writer, redaction=redaction, metrics=self.metrics)
+
+    def _redaction(self, policy: Policy) -> Redaction:
+        return Redaction(self.pseudonyms.text, attributes=policy.file.record.keep.attributes, words=policy.words)
+
+    async def close(self) -> None:
+        """Close the log and the store."""
+        self.writer.close()
+        await self.store.close()
 
 
-def make_store(settings: Settings, url: str, policy: Policy | None) -> Store:
-    """Return the store behind `url`; without a policy its time limits are the defaults."""
-    marker = settings.data_dir / "store-epoch"
-    if policy is None:
-        return Store(parse(url), marker)
-    return Store(
-        parse(url),
-        marker,
-        budget_s=policy.file.deadlines.store.total_seconds(),
-        outcome_window_s=int(policy.file.learning.outcome_window.total_seconds()),
-    )
-
-
-def make_engine(  # noqa: PLR0913 - it is the sum of all parts
+def open_parts(
+    settings: Settings,
+    url: str,
     policy: Policy,
-    model: Model | None,
     *,
-    enricher: Enricher,
-    store: Store,
-    writer: Writer,
     metrics: Metrics,
-    on_evidence: Callable[[Decision, datetime], None],
-) -> Engine:
-    """Join the parts; lets the metrics know the policy's actions."""
-    metrics.actions = frozenset(name for rules in policy.file.actions.values() for name in rules.names)
-    return Engine(
-        enricher=enricher,
-        store=store,
-        policy=policy,
-        model=model,
-        writer=writer,
+    on_evidence: Callable[[Decision, datetime], None] = lambda _decision, _now: None,
+) -> Parts:
+    """Open databases, log and the store behind `url`; raises ConfigError with one line for the first that is wrong."""
+    rules = policy.file.record
+    return Parts(
+        policy_path=policy_path(settings),
+        pseudonyms=load_secrets(settings.data_dir),
+        geo=open_geo(settings),
+        store=Store(
+            parse(url),
+            settings.data_dir / "store-epoch",
+            budget_s=policy.file.deadlines.store.total_seconds(),
+            outcome_window_s=int(policy.file.learning.outcome_window.total_seconds()),
+        ),
+        writer=Writer(
+            settings.data_dir / "log",
+            on_failure=rules.on_failure,
+            max_bytes=int(rules.rotate_megabytes * 2**20),
+            max_age=max(timedelta(minutes=1), min(rules.rotate_every, MAX_AGE)),
+            metrics=metrics,
+        ),
         metrics=metrics,
         on_evidence=on_evidence,
     )
@@ -118,9 +150,9 @@ async def store_url(settings: Settings) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """Open the store for a command."""
+    """Open the store alone, for a command."""
     async with store_url(settings) as url:
-        store = make_store(settings, url, None)
+        store = Store(parse(url), settings.data_dir / "store-epoch")
         try:
             yield store
         finally:
@@ -130,24 +162,11 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
 @asynccontextmanager
 async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
     """Open an engine for a command: the service's own store, log, policy and model, without HTTP."""
-    path = policy_path(settings)
-    policy = load(path)
+    policy = load(policy_path(settings))
     model = open_model(settings, policy)
-    enricher = open_enricher(policy, path, load_secrets(settings.data_dir), open_geo(settings))
-    metrics = Metrics()
     async with store_url(settings) as url:
-        store = make_store(settings, url, policy)
-        writer = open_writer(settings, policy, metrics)
+        parts = open_parts(settings, url, policy, metrics=Metrics())
         try:
-            yield make_engine(
-                policy,
-                model,
-                enricher=enricher,
-                store=store,
-                writer=writer,
-                metrics=metrics,
-                on_evidence=lambda _decision, _now: None,
-            )
+            yield parts.engine(policy, model, parts.enricher(policy))
         finally:
-            writer.close()
-            await store.close()
+            await parts.close()

@@ -6,14 +6,12 @@ load balancer that took all workers out over a shared store would turn a degrade
 
 from typing import Literal
 
-from riskd.anomaly.model import Model
-from riskd.enrich.sources import Source
-from riskd.http.api import Part, SourceNote
-from riskd.policy import Policy
+from riskd.app.reload import Loaded
+from riskd.http.api import Part, Readiness, SourceNote
 from riskd.record.writer import Writer
 
 StoreState = Literal["starting", "ok", "down", "history_lost"]
-STORE_TEXT: dict[StoreState, str | None] = {
+STORE_DETAIL: dict[StoreState, str | None] = {
     "starting": "the store has not answered yet",
     "ok": None,
     "down": "the store does not answer; decisions are degraded",
@@ -21,36 +19,21 @@ STORE_TEXT: dict[StoreState, str | None] = {
 }
 
 
-def store_part(state: StoreState) -> Part:
-    """Tell how the store stands."""
-    return Part(ready=state != "starting", state=state, detail=STORE_TEXT[state])
+def tell(loaded: Loaded, store: StoreState, writer: Writer, *, draining: bool) -> Readiness:
+    """Tell how each part stands."""
+    parts = {
+        "store": Part(ready=store != "starting", state=store, detail=STORE_DETAIL[store]),
+        "databases": _databases(loaded),
+        "model": _model(loaded),
+        "policy": _policy(loaded),
+        "record": _record(writer, refusing=loaded.policy.file.record.on_failure == "refuse"),
+    }
+    ready = not draining and all(part.ready for part in parts.values())
+    return Readiness(ready=ready, draining=draining, parts=parts)
 
 
-def policy_part(policy: Policy, problem: str | None) -> Part:
-    """Tell which policy is in use, and why not a newer one."""
-    return Part(ready=True, state="stale" if problem else "ok", detail=problem, revision=policy.revision)
-
-
-def model_part(model: Model | None, problem: str | None) -> Part:
-    """Tell which model is in use, and why not a newer one."""
-    if model is None:
-        return Part(
-            ready=True, state="none", detail=problem or "the declared signals decide alone, as the policy allows"
-        )
-    return Part(ready=True, state="stale" if problem else "ok", detail=problem, revision=model.version)
-
-
-def record_part(writer: Writer, *, refusing: bool) -> Part:
-    """Tell whether decisions can be recorded; when they cannot and must be, no request makes sense."""
-    if not writer.failing:
-        return Part(ready=True, state="ok")
-    return Part(
-        ready=not refusing, state="failing", detail="the latest record was lost; see riskd_record_failures_total"
-    )
-
-
-def database_part(found: tuple[Source, ...], problems: tuple[str, ...]) -> Part:
-    """Tell of the databases and lists together, each with age and licence."""
+def _databases(loaded: Loaded) -> Part:
+    """Tell of databases and lists together, each with age and licence."""
     notes = tuple(
         SourceNote(
             name=source.name,
@@ -59,6 +42,28 @@ def database_part(found: tuple[Source, ...], problems: tuple[str, ...]) -> Part:
             licence=source.licence,
             attribution=source.attribution,
         )
-        for source in found
+        for source in loaded.sources
     )
-    return Part(ready=True, state="stale" if problems else "ok", detail="; ".join(problems) or None, sources=notes)
+    problem = loaded.problems.get("databases")
+    return Part(ready=True, state="stale" if problem else "ok", detail=problem, sources=notes)
+
+
+def _model(loaded: Loaded) -> Part:
+    problem = loaded.problems.get("model")
+    if loaded.model is None:
+        detail = problem or "the declared signals decide alone, as the policy allows"
+        return Part(ready=True, state="none", detail=detail)
+    return Part(ready=True, state="stale" if problem else "ok", detail=problem, revision=loaded.model.version)
+
+
+def _policy(loaded: Loaded) -> Part:
+    problem = loaded.problems.get("policy")
+    return Part(ready=True, state="stale" if problem else "ok", detail=problem, revision=loaded.policy.revision)
+
+
+def _record(writer: Writer, *, refusing: bool) -> Part:
+    """Tell whether decisions can be recorded; when they cannot and must be, no request makes sense here."""
+    if not writer.failing:
+        return Part(ready=True, state="ok")
+    detail = "the latest record was lost; riskd_record_failures_total says why"
+    return Part(ready=not refusing, state="failing", detail=detail)

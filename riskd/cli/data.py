@@ -41,7 +41,9 @@ def list_data(as_json: AsJson = False) -> None:
 
 @data.command()
 def install(
-    cities: Annotated[bool, typer.Option("--cities", help="City coordinates and ASNs (DB-IP Lite, CC BY 4.0).")] = False,
+    cities: Annotated[
+        bool, typer.Option("--cities", help="City coordinates and ASNs (DB-IP Lite, CC BY 4.0).")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Install free databases into the data directory; running services take them over by themselves."""

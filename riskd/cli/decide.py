@@ -129,5 +129,3 @@ def _print(record: DecisionRecord, result: Explanation, model: Model | None, *, 
 
 def _inputs(line: SignalLine) -> str:
     return ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in line.inputs.items())
-
-

@@ -10,7 +10,9 @@ from rich.table import Table
 from riskd.cli.root import AsJson, app, console, print_json, settings
 from riskd.tokens.keyfile import SCOPES, Issued, create_key, load_keys, revoke_key, rotate_key
 
-keys = typer.Typer(help="API keys: hashed at rest, named, scoped, two live per name for rotation.", no_args_is_help=True)
+keys = typer.Typer(
+    help="API keys: hashed at rest, named, scoped, two live per name for rotation.", no_args_is_help=True
+)
 app.add_typer(keys, name="keys")
 
 

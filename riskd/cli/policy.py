@@ -13,7 +13,9 @@ from riskd.errors import PolicyError
 from riskd.policy import Policy
 from riskd.policy.load import SHIPPED, json_schema, load
 
-Names = Annotated[list[Path] | None, typer.Argument(help="Policy files; default: the one that `riskd serve` would use.")]
+Names = Annotated[
+    list[Path] | None, typer.Argument(help="Policy files; default: the one that `riskd serve` would use.")
+]
 
 
 @app.command()

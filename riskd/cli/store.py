@@ -1,4 +1,4 @@
-"""The store: is it there, and what to do when it came back empty."""
+"""The store: is it there, what to do when it came back empty, and new keys for its map of subjects."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import typer
+from msgspec import to_builtins
 
-from riskd.app.parts import open_store
+from riskd.app.parts import open_store, store_url
 from riskd.cli.root import AsJson, app, print_json, settings
+from riskd.enrich.identity import rotate
 from riskd.store import Store
+from riskd.store.upkeep import rekey, state
 
 store = typer.Typer(help="History and counters: state, and accepting the loss of history.", no_args_is_help=True)
 app.add_typer(store, name="store")
@@ -25,15 +28,40 @@ def _with_store(work: Callable[[Store], Awaitable[Result]]) -> Result:
     return asyncio.run(run())
 
 
+def _with_url(work: Callable[[str], Result]) -> Result:
+    async def run() -> Result:
+        async with store_url(settings()) as url:
+            return await asyncio.to_thread(work, url)
+
+    return asyncio.run(run())
+
+
 @store.command()
 def status(as_json: AsJson = False) -> None:
     """Say whether the store answers and still holds the history this installation knows."""
     whole = _with_store(lambda opened: opened.ping())
+    found = _with_url(state)
     if as_json:
-        print_json({"answers": True, "history": "kept" if whole else "lost"})
+        print_json({"history": "kept" if whole else "lost", **to_builtins(found)})
     else:
-        typer.echo("the store answers and holds its history" if whole else "the store answers, but LOST its history")
+        typer.echo(
+            f"{found.server} {found.version}, {found.keys:,} keys, {found.memory_bytes / 2**20:.1f} MiB, "
+            f"{'persistent' if found.persistent else 'NOT persistent'}; "
+            f"history {'kept' if whole else 'LOST: see `riskd store accept-loss --help`'}"
+        )
     raise typer.Exit(0 if whole else 1)
+
+
+@store.command("rotate-identity")
+def rotate_identity() -> None:
+    """Add a key to the hash that maps subject ids to tokens, and move the map; records stay as they are.
+
+    Stop the service first: what it would write meanwhile stays under the old key.
+    """
+    where = settings()
+    pseudonyms = rotate(where.data_dir)
+    moved = _with_url(lambda url: rekey(url, pseudonyms.rekey))
+    typer.echo(f"moved {moved.subjects} subjects and {moved.pending} attempts that wait for their outcome")
 
 
 @store.command("accept-loss")

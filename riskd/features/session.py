@@ -74,18 +74,23 @@ def success_after_failures_hours(facts: Facts) -> float | None:
 
 @signal_feature
 def takeover_steps_1d(facts: Facts) -> float | None:
-    """How far a takeover sequence went in 24 hours, 0..3: contact changed, then password, then factor or payee."""
+    """How far a takeover went in 24 hours, 0..3: contact changed, password changed too, then also factor or payee.
+
+    In any order, since only the last time of each is kept: repeating the first step must not hide the others.
+    """
     history = facts.history
     if history is None:
         return None
-    contact = history.contact_change_age_s
-    if contact is None or contact > DAY_S:
+    if not _within_a_day(history.contact_change_age_s):
         return 0.0
-    password = history.password_change_age_s
-    if password is None or password > contact:
+    if not _within_a_day(history.password_change_age_s):
         return 1.0
-    lasts = (history.factor_change_age_s, history.recipient_added_age_s)
-    return 3.0 if any(age is not None and age <= password for age in lasts) else 2.0
+    ends = _within_a_day(history.factor_change_age_s) or _within_a_day(history.recipient_added_age_s)
+    return 3.0 if ends else 2.0
+
+
+def _within_a_day(age_s: float | None) -> bool:
+    return age_s is not None and age_s <= DAY_S
 
 
 @feature

@@ -153,8 +153,8 @@ async def run(factory: str, listening: socket.socket, status: socket.socket) -> 
         loop.add_signal_handler(number, server.leave)
     loop.add_signal_handler(signal.SIGHUP, lambda: server.leave(quiet=True))
     # What exists by now lives as long as the process: the collector need not walk it again and again.
-    gc.collect()
     gc.freeze()
+    gc.enable()
     outliving = asyncio.create_task(_outlive(reader, server))
     try:
         await server.serve(sockets=[listening])
@@ -189,6 +189,7 @@ def _allow_many_files() -> None:
 def main(arguments: list[str]) -> int:
     """Run one worker."""
     factory, listening_fd, status_fd = arguments
+    gc.disable()  # until everything is loaded: nothing of it is garbage
     configure_logs("info")
     _allow_many_files()
     os.set_inheritable(int(listening_fd), False)

@@ -1,7 +1,7 @@
 """The assurance ladder: what a session proves, what a step-up must achieve, and by which methods."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from msgspec import Struct
@@ -40,35 +40,40 @@ class Ladder:
                 for acr in values:
                     self.level_of[acr] = max(step.level, self.level_of.get(acr, 0))
 
-    def satisfied(self, acr: str | None, auth_age_s: float | None, level: int) -> bool:
-        """Return True when the session's `acr` reaches the level and is as fresh as that level asks."""
+    def max_age(self, level: int) -> timedelta:
+        """Return how fresh a step-up to a level must be."""
+        return self._levels[level].max_age
+
+    def satisfied(self, acr: str | None, auth_age_s: float | None, level: int, max_age: timedelta) -> bool:
+        """Return True when the session's `acr` reaches the level and was proven at most `max_age` ago."""
         if acr is None or auth_age_s is None:
             return False
-        return self.level_of.get(acr, 0) >= level and auth_age_s <= self._levels[level].max_age.total_seconds()
+        return self.level_of.get(acr, 0) >= level and auth_age_s <= max_age.total_seconds()
 
-    def step_up(self, level: int, now: datetime, enrolled: tuple[str, ...] | None, attack: Attack) -> StepUp:
-        """Say what a step-up to `level` must achieve and which methods suit, best first."""
-        acr_values, amr_values, methods, max_age = self._ways(level, enrolled, attack)
+    def step_up(
+        self, level: int, max_age: timedelta, now: datetime, enrolled: tuple[str, ...] | None, attack: Attack
+    ) -> StepUp:
+        """Say what a step-up to `level` must achieve, how fresh it must be, and which methods suit, best first."""
+        acr_values, amr_values, methods = self._ways(level, enrolled, attack)
         return made(
             StepUp,
             level=level,
             acr_values=acr_values,
             amr_values=amr_values,
             methods=methods,
-            max_age=max_age,
+            max_age=int(max_age.total_seconds()),
             expires_at=now + self._expires,
         )
 
     def _find_ways(
         self, level: int, enrolled: tuple[str, ...] | None, attack: Attack
-    ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], int]:
+    ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
         step = self._levels[level]
         methods = self._rank(level, enrolled, attack)
         return (
             self._acr_values(level),
             self._amr_values(step, methods),
             tuple(method.name for method in methods),
-            int(step.max_age.total_seconds()),
         )
 
     def _acr_values(self, level: int) -> tuple[str, ...]:

@@ -122,8 +122,10 @@ def _message(detail: ErrorDetails) -> str:
         return f"no such key: {detail['loc'][-1]!r}"
     if kind == "missing":
         return "is missing"
-    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if isinstance(given, str | int | float | bool):
+    if kind == "model_type":
+        return "should be a mapping of keys to values"
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+    if isinstance(given, str | float | bool) or (isinstance(given, int) and abs(given) < 10**60):
         return f"{message} (got {str(given)[:60]!r})"
     return message
 

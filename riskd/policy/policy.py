@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import cached_property, lru_cache
 from operator import itemgetter
 from types import FunctionType
@@ -12,7 +13,7 @@ from msgspec import Struct
 from riskd.contract import Obligation, Outcome, StepUp
 from riskd.policy.combine import evidence
 from riskd.policy.ladder import Ladder
-from riskd.policy.schema import ActionRules, Match, PolicyFile, Rules
+from riskd.policy.schema import ActionRules, Match, PolicyFile, Requires, Rules
 from riskd.signals import INPUTS, SIGNALS, Signal
 
 MAX_PLANS = 4096
@@ -48,6 +49,9 @@ class Plan(Struct, frozen=True):
     deny_at: float
     fail_mode: Outcome
     level: int
+    """Assurance level that a step-up must reach: never less than the action requires of every session."""
+    max_age: timedelta
+    """How old the authentication may be that answers a step-up."""
     sensitive: bool
     change: str | None
     questions: tuple[Question, ...]
@@ -131,12 +135,15 @@ class Policy:
         if number >= 0:
             layers.append(self._resources[number][1])
         rules = _inherited(layers)
+        requires: Requires = rules["requires"]
+        level = max(rules["level"], requires.level)
+        max_age = self.ladder.max_age(level)
         interactive = action.interactive if action is not None else True
         bound: dict[str, dict[str, Any]] = {
             "sensitive_endpoint": {"sensitive": rules["sensitive"]},
             "hosting_network": {"interactive": interactive},
-            "stale_authentication": {"max_age_minutes": rules["requires"].max_age.total_seconds() / 60},
-            "weak_authentication": {"level": rules["requires"].level, "levels": self.ladder.level_of},
+            "stale_authentication": {"max_age_minutes": requires.max_age.total_seconds() / 60},
+            "weak_authentication": {"level": requires.level, "levels": self.ladder.level_of},
             "amount_over_limit": {"limits": rules["limits"]},
             "cumulative_amount": {"limits": rules["daily_limits"]},
         }
@@ -146,7 +153,8 @@ class Policy:
             step_up_at=rules["thresholds"].step_up,
             deny_at=rules["thresholds"].deny,
             fail_mode=Outcome.of(rules["fail_mode"]),
-            level=rules["level"],
+            level=level,
+            max_age=min(max_age, requires.max_age) if requires.max_age else max_age,
             sensitive=rules["sensitive"],
             change=action.change if isinstance(action, ActionRules) else None,
             questions=questions,

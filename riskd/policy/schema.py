@@ -19,10 +19,13 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 def parse_duration(value: object) -> object:
     """Turn `5m` or a number of seconds into a timedelta; leaves what it does not know to pydantic."""
-    if isinstance(value, str) and (found := _DURATION.match(value.strip())):
-        return timedelta(seconds=float(found[1]) * _UNIT_S[found[2]])
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return timedelta(seconds=value)
+    try:
+        if isinstance(value, str) and (found := _DURATION.match(value.strip())):
+            return timedelta(seconds=float(found[1]) * _UNIT_S[found[2]])
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return timedelta(seconds=value)
+    except OverflowError as error:
+        raise ValueError("longer than any duration") from error
     if isinstance(value, timedelta):
         return value
     raise ValueError("not a duration: write 30s, 5m, 12h or 7d")
@@ -57,9 +60,12 @@ class Requires(Section):
     """What an action needs of the session before anything looks risky."""
 
     level: Annotated[int, Field(ge=0, le=9)] = 0
-    """Assurance level that `acr` must reach (signal weak_authentication)."""
+    """Assurance level that `acr` must reach (signal weak_authentication); a step-up then asks for no less."""
     max_age: Duration = timedelta(0)
-    """Age that the last authentication may have (signal stale_authentication); 0 means any."""
+    """Age that the last authentication may have (signal stale_authentication); 0 means any.
+
+    What answers a step-up may be no older either.
+    """
 
 
 class SignalTuning(Section):
@@ -321,6 +327,8 @@ class PolicyFile(Rules):
         places: list[tuple[str, Rules]] = [("level", self), *self.actions.items()]
         places.extend((rule.name, rule) for rule in self.resources)
         for where, place in places:
-            if place.level is not None and place.level not in steps:
-                raise ValueError(f"{where}: level {place.level} is not on the assurance ladder ({sorted(steps)})")
+            required = None if place.requires is None else place.requires.level or None
+            for level in (place.level, required):
+                if level is not None and level not in steps:
+                    raise ValueError(f"{where}: level {level} is not on the assurance ladder ({sorted(steps)})")
         return self

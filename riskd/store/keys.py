@@ -9,9 +9,9 @@
 | `riskd:{s:<subject>}` | hash: token, confirmed habits, last times | 180 d once confirmed, else the outcome window |
 | `…:a` `:i` `:v` `:m` | attempts, addresses, sensitive attempts, amounts of a day | 24 h |
 | `…:f` `:g` | failures, addresses of failures | 1 h |
-| `…:s` `:p` `:l` `:z` | sessions, places, amounts confirmed, decisions settled | 7 d, 180 d, 180 d, outcome window |
+| `…:s` `:l` `:z` | sessions, amounts confirmed, decisions settled | 7 d, 180 d, outcome window |
 | `riskd:{i:<address>}:u` | subjects | 24 h |
-| `riskd:{i:<address>}` and `riskd:{n:<network>}` + `:f` `:g` `:c` | failures, failed and confirmed subjects | 1 h, 1 h, 30 d |
+| `riskd:{i:…}`, `riskd:{n:<network>}` + `:f` `:g` `:c` | failures, failed subjects, confirmed ones | 1 h, 1 h, 30 d |
 | `riskd:{d:<device>}:u` | subjects | 30 d |
 | `riskd:{p:<payload>}` | who sent this payload first | 7 d |
 
@@ -25,7 +25,7 @@ from riskd.store.attempt import Attempt
 ENTITIES: Final = (("s", "subject"), ("i", "address"), ("n", "network"), ("d", "device"), ("p", "payload"))
 """Letter in the key and in the script's layout, field of the attempt; the order of an observation's groups."""
 
-SUBJECT_PARTS: Final = ("", ":a", ":i", ":v", ":m", ":f", ":g", ":s", ":p", ":l", ":z")
+SUBJECT_PARTS: Final = ("", ":a", ":i", ":v", ":m", ":f", ":g", ":s", ":l", ":z")
 """Ends of all keys of one subject."""
 
 

@@ -42,8 +42,9 @@ end
 
 -- Notes a member in a bounded set ordered by time; the oldest leave first.
 local function note(name, member, bound, seconds)
-  call('ZADD', name, now, member)
-  call('ZREMRANGEBYRANK', name, 0, -bound - 1)
+  if call('ZADD', name, now, member) == 1 then
+    call('ZREMRANGEBYRANK', name, 0, -bound - 1)
+  end
   call('EXPIRE', name, seconds)
 end
 
@@ -74,8 +75,7 @@ local function known(value)
   return seconds, tonumber(count), more ~= '' and more or nil
 end
 
-local function sees_places(name)
-  local kept = call('GET', name)
+local function sees_places(kept)
   if not kept then
     return array(0, '')
   end
@@ -129,11 +129,14 @@ local function sees_sessions(name)
     own[4] = math.max(own[4], now)
     own[1], own[2], own[3] = own[1] or country or false, own[2] or device or false, own[3] or network or false
   end
+  local renews = not started or now - own[6] > HOUR
   own[6] = math.max(own[6], now)
   own[8], own[9], own[10] = latitude or false, longitude or false, accuracy_km or false
   own[11], own[12] = country or false, vague
   call('HSET', name, session, pack(own))
-  call('EXPIRE', name, 7 * DAY)
+  if renews then
+    call('EXPIRE', name, 7 * DAY)
+  end
   return started, own[7] and age(own[7]) or nil, others_packed
 end
 
@@ -166,7 +169,7 @@ local function sees_subject(replays)
   local v = call('HMGET', k, 'token', 'core', 'known',
     field('d:', device), field('f:', family), field('i:', address), field('n:', network),
     field('c:', country), field('l:', language), field('r:', recipient), field('w:', country), field('m:', currency),
-    'burst', 'at:contact', 'at:password', 'at:factor', 'at:recipient', 'reported', 'replayed')
+    'burst', 'at:contact', 'at:password', 'at:factor', 'at:recipient', 'reported', 'replayed', 'places')
   if not v[1] then
     v[1] = token
     call('HSET', k, 'token', token)
@@ -221,7 +224,7 @@ local function sees_subject(replays)
       counts[1], counts[2], counts[3], counts[4], counts[5], counts[6], counts[7],
       family_count, network_count, country_count, sin, cos, hours,
       rtt_mean, rtt_sd, rtts, median, p99, amounts),
-    sees_places(k .. ':p'),
+    sees_places(v[20]),
     pack(attempts_5m, attempts_1h, attempts_24h, ips_5m, ips_1h, ips_24h,
       failures > 0 and within(k .. ':f', MINUTES_10) or 0, failures, failures > 0 and within(k .. ':g', HOUR) or 0,
       age(v[13]), within(k .. ':v', MINUTES_10), amounts_of_a_day(k .. ':m'),

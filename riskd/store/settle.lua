@@ -183,7 +183,7 @@ end
 
 -- The 5 latest distinct places, latest first: {latitude, longitude, accuracy, country, time, vague, address}.
 local function keep_place(k, step)
-  local held = call('GET', k .. ':p')
+  local held = call('HGET', k, 'places')
   local places = {}
   if step > 0 and (latitude or country) then
     places[1] = {latitude or false, longitude or false, accuracy_km or false, country or false, now, vague,
@@ -206,9 +206,9 @@ local function keep_place(k, step)
   table.sort(places, function(a, b) return a[5] > b[5] end)
   places[6] = nil
   if #places > 0 then
-    call('SET', k .. ':p', pack(places), 'EX', MEMORY)
+    call('HSET', k, 'places', pack(places))
   else
-    call('DEL', k .. ':p')
+    call('HDEL', k, 'places')
   end
 end
 

@@ -221,6 +221,8 @@ class Store:
             raise StoreUnavailable("the store is down; waiting for it to come back")
         try:
             reply = await self._call(key, command)
+        except _ScriptMissing:
+            raise
         except _Refused as error:
             if not error.of_one_key:
                 self._breaker.failed()
@@ -272,5 +274,5 @@ class _Refused(StoreUnavailable):
         super().__init__(f"the store refuses: {text[:200]}")
 
 
-class _ScriptMissing(Exception):
+class _ScriptMissing(StoreUnavailable):
     """The server does not hold the script (any more)."""

@@ -1,16 +1,21 @@
 """Real servers for the tests of this folder: a parent, its workers and sockets, around the echo engine."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import httpx
 
+PATIENCE = 10.0
+"""Seconds after which a test gives up waiting."""
 BODY = {"subject": {"id": "ada"}, "action": {"name": "login"}, "context": {"ip": "192.0.2.1"}}
 PARENT = """
 import asyncio, contextlib, sys
@@ -40,7 +45,8 @@ class Running:
     process: subprocess.Popen[str]
     port: int
     ready_line: str
-    headers: dict[str, str] = field(default_factory=lambda: {"x-api-key": "rk_all"})
+    headers: dict[str, str]
+    """Holds the key of the ready line."""
 
     @property
     def url(self) -> str:
@@ -69,25 +75,34 @@ class Running:
 Start = Callable[..., Running]
 
 
-def launch(*, workers: int = 1, drain: float = 0.3, port: int = 0, **environment: str) -> subprocess.Popen[str]:
-    """Start a parent process, not waiting for anything."""
-    root = str(Path(__file__).parents[2])
+def run(code: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+    """Run Python code in a process of its own that finds riskd and these tests."""
     return subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(port), str(workers), str(drain)],
-        env={**os.environ, "PYTHONPATH": root, **environment},
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
+def launch(*, workers: int = 1, drain: float = 0.3, port: int = 0, **environment: str) -> subprocess.Popen[str]:
+    """Start a parent process, not waiting for anything."""
+    return run(PARENT, port, workers, drain, **environment)
+
+
 def started(**options: object) -> Running:
     """Start a parent and wait for its ready line."""
-    process = launch(**options)  # type: ignore[arg-type]
+    return wait_ready(launch(**options))  # type: ignore[arg-type]
+
+
+def wait_ready(process: subprocess.Popen[str]) -> Running:
+    """Wait for the ready line of a parent."""
     assert process.stdout is not None
     line = process.stdout.readline().strip()
     assert line, process.stderr.read() if process.stderr else ""
-    return Running(process, int(line.split()[2].rpartition(":")[2]), line)
+    url, _, key = line.removeprefix("riskd ready: ").partition(" key=")
+    return Running(process, int(url.rpartition(":")[2]), line, {"x-api-key": key})
 
 
 def finish(running: Running) -> None:
@@ -99,9 +114,9 @@ def finish(running: Running) -> None:
             pipe.close()
 
 
-def request(path: str, body: bytes, *headers: str, method: str = "POST") -> bytes:
-    """Return a request as bytes, with the key that may do all."""
-    lines = [f"{method} {path} HTTP/1.1", "host: x", "x-api-key: rk_all", "content-type: application/json", *headers]
+def request(path: str, body: bytes, *headers: str, key: str = "rk_all") -> bytes:
+    """Return a POST as bytes."""
+    lines = [f"POST {path} HTTP/1.1", "host: x", f"x-api-key: {key}", "content-type: application/json", *headers]
     return "\r\n".join([*lines, f"content-length: {len(body)}", "", ""]).encode() + body
 
 
@@ -119,3 +134,53 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     while len(body) < int(headers.get("content-length", "0")):
         body += connection.recv(65536)
     return int(lines[0].split()[1]), headers, body
+
+
+class Load:
+    """Callers that ask again and again on kept connections, and reconnect when they are told to."""
+
+    def __init__(self, running: Running, callers: int = 16) -> None:
+        self.answered = 0
+        self.failures: list[str] = []
+        self.workers: set[str] = set()
+        self._running = running
+        self._request = request("/decide", json.dumps(BODY).encode(), key=running.headers["x-api-key"])
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._call) for _ in range(callers)]
+
+    def __enter__(self) -> Self:
+        """Start the callers."""
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait until all have stopped."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+
+    def _call(self) -> None:
+        while not self._stop.is_set():
+            try:
+                connection = self._running.connect()
+            except ConnectionError:
+                return  # nobody listens any more: the service is gone
+            with connection:
+                try:
+                    self._talk(connection)
+                except OSError as error:
+                    self.failures.append(repr(error))
+                    return
+
+    def _talk(self, connection: socket.socket) -> None:
+        """Ask on one connection until the other side says that it closes it."""
+        while not self._stop.is_set():
+            connection.sendall(self._request)
+            status, headers, text = answer(connection)
+            if status != 200:
+                raise OSError(f"{status} {text!r}")
+            self.answered += 1
+            self.workers.add(json.loads(text)["model_version"] or "")
+            if headers.get("connection") == "close":
+                return

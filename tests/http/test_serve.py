@@ -4,69 +4,14 @@ import contextlib
 import json
 import os
 import signal
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import httpx
 import pytest
 
-from tests.http.servers import BODY, Running, Start, answer, launch, request
-
-GOOD = request("/decide", json.dumps(BODY).encode())
-PATIENCE = 10.0
-
-
-class Load:
-    """Callers that ask again and again on kept connections, and reconnect when they are told to."""
-
-    def __init__(self, running: Running, callers: int = 16) -> None:
-        self.answered = 0
-        self.failures: list[str] = []
-        self.workers: set[str] = set()
-        self._running = running
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._call) for _ in range(callers)]
-
-    def __enter__(self) -> Self:
-        """Start the callers."""
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Wait until all have stopped."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(PATIENCE)
-
-    def _call(self) -> None:
-        while not self._stop.is_set():
-            try:
-                connection = self._running.connect()
-            except ConnectionError:
-                return  # nobody listens any more: the service is gone
-            with connection:
-                try:
-                    self._talk(connection)
-                except OSError as error:
-                    self.failures.append(repr(error))
-                    return
-
-    def _talk(self, connection: socket.socket) -> None:
-        """Ask on one connection until the other side says that it closes it."""
-        while not self._stop.is_set():
-            connection.sendall(GOOD)
-            status, headers, text = answer(connection)
-            if status != 200:
-                raise OSError(f"{status} {text!r}")
-            self.answered += 1
-            self.workers.add(json.loads(text)["model_version"])
-            if headers.get("connection") == "close":
-                return
+from tests.http.servers import BODY, PATIENCE, Load, Start, answer, launch, request
 
 
 def gone(pid: int) -> bool:

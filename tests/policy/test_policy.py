@@ -1,0 +1,237 @@
+"""What holds for which action on which resource, and how signals are tuned there."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from riskd.contract import Outcome
+from riskd.policy import Plan, Policy, Question
+from riskd.policy.load import parse
+from riskd.policy.policy import _bind, glob_to_regex
+from riskd.signals import SIGNALS
+
+LADDER = """
+version: 1
+assurance:
+  levels:
+    - {level: 1, acr: {oidc: [one]}, amr: [pwd], max_age: 12h}
+    - {level: 2, acr: {oidc: [two]}, amr: [otp], max_age: 15m}
+    - {level: 3, acr: {oidc: [three]}, amr: [hwk], max_age: 5m}
+"""
+LAYERED = (
+    LADDER
+    + """
+thresholds: {step_up: 40, deny: 80}
+limits: {EUR: 100}
+signals:
+  new_country: {weight: 0.2, memory_days: 90}
+actions:
+  login:
+    names: [login, sign_in]
+  payment:
+    names: [pay]
+    thresholds: {step_up: 30, deny: 70}
+    limits: {EUR: 50}
+    daily_limits: {EUR: 500}
+    sensitive: true
+    fail_mode: deny
+    change: recipient
+    signals:
+      new_country: {weight: 0.4}
+      tor_exit: {enabled: false}
+  robot:
+    names: [call]
+    interactive: false
+resources:
+  - name: open
+    match: {endpoint: ["/public/**"], method: [GET]}
+    fail_mode: allow
+  - name: vault
+    match: {endpoint: ["/public/vault", "/vault/*"]}
+    level: 3
+    requires: {max_age: 1m}
+    signals:
+      new_country: {memory_days: 10}
+      tor_exit: {enabled: true, floor: deny}
+  - name: documents
+    match: {type: [document]}
+    sensitive: true
+"""
+)
+
+
+def policy(text: str) -> Policy:
+    """Compile a policy."""
+    return parse(text.encode(), "test.yaml")
+
+
+POLICY = policy(LAYERED)
+
+
+def plan(action: str, path: str | None = None, method: str | None = None, kind: str | None = None) -> Plan:
+    """The layered policy's plan for an attempt."""
+    return POLICY.plan(action, path, method, kind)
+
+
+def found(glob: str, path: str) -> bool:
+    """Whether an endpoint glob matches, as the policy asks it."""
+    return re.match(glob_to_regex(glob), path) is not None
+
+
+def question(its_plan: Plan, code: str) -> Question | None:
+    """One signal as a plan asks it."""
+    return next((q for q in its_plan.questions if q.code == code), None)
+
+
+def test_classes() -> None:
+    """An action belongs to the class that names it, any other to none."""
+    assert POLICY.action_class("sign_in") == "login"
+    assert POLICY.action_class("unheard_of") == "other"
+    assert plan("pay").action == "payment"
+    assert plan("pay").change == "recipient"
+    assert plan("login").change is None
+
+
+def test_what_an_action_does_not_say_it_inherits() -> None:
+    """Each rule comes from the most specific place that sets it: resource, then action, then the top."""
+    assert (plan("login").step_up_at, plan("login").deny_at) == (40, 80)
+    assert (plan("pay").step_up_at, plan("pay").deny_at) == (30, 70)
+    assert (plan("login").fail_mode, plan("pay").fail_mode) == (Outcome.STEP_UP, Outcome.DENY)
+    assert plan("pay", "/public/a", "GET").fail_mode is Outcome.ALLOW
+    assert plan("pay", "/public/a", "GET").step_up_at == 30
+    assert plan("login").level == 2
+    assert plan("login", "/vault/gold").level == 3
+    assert not plan("login").sensitive
+    assert plan("pay").sensitive
+    assert plan("login", kind="document").sensitive
+
+
+def test_the_first_resource_that_matches_wins() -> None:
+    """Rules are tried in their order, and every part of a match must hold."""
+    assert plan("login", "/public/vault", "GET").level == 2
+    assert plan("login", "/public/vault", "POST").level == 3
+    assert plan("login", "/public/vault", None).level == 3
+    assert plan("login", "/vault/a/b").level == 2  # `*` stays within a segment
+    assert plan("login", None).level == 2
+
+
+def test_tuning_adds_up_over_the_layers() -> None:
+    """A knob or weight comes from the most specific layer that sets it, each on its own."""
+    top, action, resource = (question(p, "new_country") for p in (plan("login"), plan("pay"), plan("pay", "/vault/a")))
+    assert top is not None
+    assert action is not None
+    assert resource is not None
+    assert (top.weight, action.weight, resource.weight) == (0.2, 0.4, 0.4)
+    assert [bool(q.ask(80.0)) for q in (top, action, resource)] == [False, False, True]
+    assert [bool(q.ask(91.0)) for q in (top, action, resource)] == [True, True, True]
+
+
+def test_a_signal_may_be_off_and_on() -> None:
+    """A signal that is off is not asked; a more specific layer may turn it on again, with a floor."""
+    assert question(plan("pay"), "tor_exit") is None
+    found = question(plan("pay", "/vault/a"), "tor_exit")
+    assert found is not None
+    assert found.floor is Outcome.DENY
+
+
+def test_limits_reach_their_signals() -> None:
+    """An action's limits, class and kind are bound into the signals that ask for them."""
+    over, daily = question(plan("pay"), "amount_over_limit"), question(plan("pay"), "cumulative_amount")
+    assert over is not None
+    assert daily is not None
+    assert over.ask(60.0, "EUR")
+    assert not over.ask(60.0, "USD")
+    assert daily.ask(501.0, "EUR")
+    at_top = question(plan("login"), "amount_over_limit")
+    assert at_top is not None
+    assert not at_top.ask(60.0, "EUR")
+    robot, person = question(plan("call"), "hosting_network"), question(plan("login"), "hosting_network")
+    assert robot is not None
+    assert person is not None
+    assert not robot.ask(1.0, 3650.0)
+    assert person.ask(1.0, 3650.0)
+
+
+def test_a_step_up_asks_for_no_less_than_the_action_requires() -> None:
+    """Level and age that an action requires of every session bind its step-up too, so that one never loops."""
+    rules = "actions: {wire: {names: [wire], requires: {level: 3, max_age: 1m}}}"
+    found = policy(f"{LADDER}\n{rules}\n").plan("wire", None, None, None)
+    assert (found.level, found.max_age) == (3, timedelta(minutes=1))
+    assert (plan("login").level, plan("login").max_age) == (2, timedelta(minutes=15))
+    lax = policy(f"{LADDER}\nrequires: {{max_age: 1d}}\n").plan("wire", None, None, None)
+    assert lax.max_age == timedelta(minutes=15)
+
+
+def test_every_signal_is_asked_once() -> None:
+    """A plan asks every signal once: with one input the fast way, with several the other."""
+    its_plan = policy(LADDER).plan("x", None, None, None)
+    assert sorted(q.code for q in its_plan.questions) == sorted(SIGNALS)
+    asked = [q.code for _, _, q in its_plan.single] + [q.code for _, _, q in its_plan.several]
+    assert sorted(asked) == sorted(SIGNALS)
+
+
+def test_tuning_does_not_touch_the_declaration() -> None:
+    """Two policies tune the same signal apart, and the catalogue keeps its defaults."""
+    lax = policy(f"{LADDER}\nsignals: {{impossible_travel: {{max_speed_kmh: 5000}}}}\n").plan("x", None, None, None)
+    found = question(lax, "impossible_travel")
+    assert found is not None
+    assert not found.ask(1000.0)
+    assert SIGNALS["impossible_travel"].ask(1000.0)
+
+
+def test_only_functions_are_bound() -> None:
+    """A question that is no plain function cannot take knobs, and is refused."""
+    with pytest.raises(TypeError, match="not a plain function"):
+        _bind(len, {})
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "matches"),
+    [
+        ("/admin/**", "/admin/users", True),
+        ("/admin/**", "/admin/", True),
+        ("/admin/**", "/admin/a/b/c", True),
+        ("/admin/**", "/administrator", False),
+        ("/admin/**", "/x/admin/users", False),
+        ("/*/export", "/users/export", True),
+        ("/*/export", "/a/b/export", False),
+        ("/*/export", "/users/export/all", False),
+        ("/a.b", "/axb", False),
+        ("/a", "/a\n", False),
+        ("/**", "/a\nb", True),
+        ("/v[12]/x", "/v1/x", False),
+        ("/v[12]/x", "/v[12]/x", True),
+    ],
+)
+def test_globs(glob: str, path: str, matches: bool) -> None:
+    """`*` stays within a segment, `**` crosses segments, all else is taken literally, and the whole path counts."""
+    assert found(glob, path) is matches
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_any_glob_is_a_pattern(glob: str, path: str) -> None:
+    """Whatever stands in a policy, it compiles, and without stars it matches itself alone."""
+    assert "*" in glob or found(glob, path) is (glob == path)
+
+
+def test_obligations() -> None:
+    """An obligation is due at its outcomes, and where it names signals, only when one of them hit."""
+    rules = """
+obligations:
+  - {id: always, type: notification, outcomes: [allow, deny], properties: {to: soc}}
+  - {id: theft, type: session_termination, outcomes: [deny], signals: [session_hop, tor_exit]}
+"""
+    found = policy(LADDER + rules)
+    assert [o.id for o in found.obligations(Outcome.ALLOW, {"tor_exit"}, None)] == ["always"]
+    assert [o.id for o in found.obligations(Outcome.DENY, {"tor_exit"}, None)] == ["always", "theft"]
+    assert [o.id for o in found.obligations(Outcome.DENY, {"new_ip"}, None)] == ["always"]
+    assert found.obligations(Outcome.STEP_UP, set(), None) == ()
+    assert found.obligations(Outcome.ALLOW, set(), None)[0].properties == {"to": "soc"}
+
+
+def test_words_that_the_policy_spells() -> None:
+    """Names, methods, types and path segments of the policy are words that no caller can hide a secret in."""
+    assert {"login", "pay", "two", "hwk", "document", "GET", "vault"} <= POLICY.words
