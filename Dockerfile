@@ -14,17 +14,16 @@ RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin risk
     && install --directory --owner=10001 --group=10001 --mode=0700 /data
 COPY --from=build /opt/riskd /opt/riskd
 COPY models /srv/riskd/models
-COPY riskd.yaml /srv/riskd/riskd.yaml
 WORKDIR /srv/riskd
-# Nothing is written but under /data, so the root file system can be read-only.
+# Nothing is written but under /data, so the root file system can be read-only. A policy mounted at
+# /srv/riskd/riskd.yaml is used instead of the shipped one.
 ENV PATH=/opt/riskd/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     RISKD_HOST=0.0.0.0 \
     RISKD_PORT=8000 \
     RISKD_DATA_DIR=/data \
-    RISKD_MODELS_DIR=/srv/riskd/models \
-    RISKD_POLICY=/srv/riskd/riskd.yaml
+    RISKD_MODELS_DIR=/srv/riskd/models
 VOLUME /data
 EXPOSE 8000
 USER 10001:10001

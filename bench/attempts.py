@@ -10,8 +10,8 @@ from ipaddress import IPv4Address
 
 KNOWN = 8_000
 """Subjects that return; seeding gives each a history of one confirmed login."""
-KNOWN_SHARE = 0.8
-"""Share of the requests that come from them; the rest are newcomers."""
+KNOWN_SHARE, ELSEWHERE_SHARE = 0.75, 0.05
+"""Shares of known subjects on their own devices, and on new devices elsewhere; the rest are newcomers."""
 STEP_S = 0.35
 """Seconds of the attempts' own time between two requests: a subject's logins lie an hour and more apart, as in life."""
 
@@ -23,6 +23,11 @@ _SYSTEMS = (
 )
 _LANGUAGES = ("de-DE,de;q=0.9,en;q=0.8", "en-US,en;q=0.9", "fr-FR,fr;q=0.9", "pt-BR,pt;q=0.9", "es-ES,es;q=0.9")
 _STRANGER_ADDRESSES = 8_000
+MIX = (
+    f"{KNOWN_SHARE:.0%} come from {KNOWN:,} subjects with history on their devices, {ELSEWHERE_SHARE:.0%} from these "
+    f"subjects on new devices elsewhere, the rest from newcomers; {STEP_S} s of their own time lie between two."
+)
+"""What the requests are, in words."""
 
 
 class Attempts:
@@ -38,8 +43,8 @@ class Attempts:
             self._pattern(f"u-{i:010d}", f"d-{i:012x}", self._chance.choice(offices) if i % 4 == 0 else self._address())
             for i in range(KNOWN)
         ]
-        # A newcomer's ids are the request's number, so nobody comes twice.
-        self._strangers = [self._pattern("n-%010d", "d-%012x", self._address()) for _ in range(_STRANGER_ADDRESSES)]
+        # The device is the request's number, and a newcomer's id as well, so neither comes twice.
+        self._strangers = [self._pattern("%c-%010d", "d-%012x", self._address()) for _ in range(_STRANGER_ADDRESSES)]
 
     def next(self) -> bytes:
         """Return the body of the next login."""
@@ -47,8 +52,10 @@ class Attempts:
         chance = self._chance.random()
         if chance < KNOWN_SHARE:
             return self._known[int(chance / KNOWN_SHARE * KNOWN)] % (number, number, _rtt_ms(number), self.at)
+        elsewhere = chance < KNOWN_SHARE + ELSEWHERE_SHARE
+        subject = (b"u", number * 31 % KNOWN) if elsewhere else (b"n", number)
         stranger = self._strangers[number % _STRANGER_ADDRESSES]
-        return stranger % (number, number, number, number, _rtt_ms(number), self.at)
+        return stranger % (number, *subject, number, number, _rtt_ms(number), self.at)
 
     def known(self, index: int) -> bytes:
         """Return a login of the known subject `index`."""

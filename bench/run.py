@@ -17,7 +17,7 @@ from statistics import median, quantiles
 
 import cities
 import results
-from attempts import KNOWN, KNOWN_SHARE, STEP_S, Attempts
+from attempts import MIX, Attempts
 from in_process import evaluate_us
 from load import CONNECTIONS, Round, Target, load, seed_history
 from rich.console import Console
@@ -156,16 +156,14 @@ def notes(variants: list[Variant], evaluate: tuple[float, bool], ready_s: float)
     requests = sum(done.statuses[200] for variant in variants for done, _ in variant.rounds)
     degraded = sum(done.degraded for variant in variants for done, _ in variant.rounds)
     judged = "all signals and the model" if evaluate[1] else "all signals, no model installed"
-    outcomes = "; ".join(f"{variant.name[:4].strip()} {variant.outcomes()}" for variant in variants if variant.decides)
+    outcomes = " ".join(f"{variant.name[:4].strip()}: {variant.outcomes()}." for variant in variants if variant.decides)
     return [
-        f"riskd on its embedded store: {embedded / floor:.2f} x the floor (bound 2.0), 1/{day / embedded:.0f} of (c) "
-        "(bound 1/20).",
+        f"(b1) takes {embedded / floor:.2f} x the floor (bound 2.0) and 1/{day / embedded:.0f} of (c) (bound 1/20).",
         f"`evaluate` in process, {judged}: {evaluate[0]:.0f} µs (bound 70). Ready in {ready_s:.2f} s (bound 2).",
-        f"{CONNECTIONS} keep-alive connections, the same bodies of {len(body)} bytes for all; {KNOWN_SHARE:.0%} come from "
-        f"{KNOWN:,} subjects with history, the rest from newcomers; {STEP_S} s of their own time between two.",
-        f"All {requests:,} answers were 200, {degraded} of them degraded; outcomes: {outcomes}.",
-        f"Services run on core {SERVER_CORE}, the embedded store with its service; load and TCP store on core "
-        f"{LOAD_CORE}. CPU is that of the service without its store. Medians of {ROUNDS} alternating rounds.",
+        f"{CONNECTIONS} keep-alive connections, the same bodies of {len(body)} bytes for all. {MIX}",
+        f"All {requests:,} answers were 200, {degraded} of them degraded. {outcomes}",
+        f"Services on core {SERVER_CORE}, the embedded store with them; load and TCP store on core {LOAD_CORE}.",
+        f"CPU is that of the service without its store. Medians of {ROUNDS} alternating rounds.",
     ]
 
 

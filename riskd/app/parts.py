@@ -83,23 +83,47 @@ class Parts:
             policy=policy,
             model=model,
             writer=self.writer,
-            redaction=self._redaction(policy),
+            redaction=policy_redaction(self.pseudonyms, policy),
             metrics=self.metrics,
             on_evidence=self.on_evidence,
         )
 
     def outcomes(self, policy: Policy) -> Outcomes:
         """Join what takes outcome reports."""
-        redaction = self._redaction(policy)
+        redaction = policy_redaction(self.pseudonyms, policy)
         return Outcomes(store=self.store, writer=self.writer, redaction=redaction, metrics=self.metrics)
-
-    def _redaction(self, policy: Policy) -> Redaction:
-        return Redaction(self.pseudonyms.text, attributes=policy.file.record.keep.attributes, words=policy.words)
 
     async def close(self) -> None:
         """Close the log and the store."""
         self.writer.close()
         await self.store.close()
+
+
+def policy_store(settings: Settings, url: str, policy: Policy) -> Store:
+    """Return the store behind `url`, with the policy's limits of time."""
+    return Store(
+        parse(url),
+        settings.data_dir / "store-epoch",
+        budget_s=policy.file.deadlines.store.total_seconds(),
+        outcome_window_s=int(policy.file.learning.outcome_window.total_seconds()),
+    )
+
+
+def policy_writer(settings: Settings, policy: Policy, metrics: Metrics) -> Writer:
+    """Return a writer of the decision log by the policy's rules; nothing is opened before the first record."""
+    rules = policy.file.record
+    return Writer(
+        settings.data_dir / "log",
+        on_failure=rules.on_failure,
+        max_bytes=int(rules.rotate_megabytes * 2**20),
+        max_age=max(timedelta(minutes=1), min(rules.rotate_every, MAX_AGE)),
+        metrics=metrics,
+    )
+
+
+def policy_redaction(pseudonyms: Pseudonyms, policy: Policy) -> Redaction:
+    """Return what the policy lets be recorded."""
+    return Redaction(pseudonyms.text, attributes=policy.file.record.keep.attributes, words=policy.words)
 
 
 def open_parts(
@@ -111,24 +135,12 @@ def open_parts(
     on_evidence: Callable[[Decision, datetime], None] = lambda _decision, _now: None,
 ) -> Parts:
     """Open databases, log and the store behind `url`; raises ConfigError with one line for the first that is wrong."""
-    rules = policy.file.record
     return Parts(
         policy_path=policy_path(settings),
         pseudonyms=load_secrets(settings.data_dir),
         geo=open_geo(settings),
-        store=Store(
-            parse(url),
-            settings.data_dir / "store-epoch",
-            budget_s=policy.file.deadlines.store.total_seconds(),
-            outcome_window_s=int(policy.file.learning.outcome_window.total_seconds()),
-        ),
-        writer=Writer(
-            settings.data_dir / "log",
-            on_failure=rules.on_failure,
-            max_bytes=int(rules.rotate_megabytes * 2**20),
-            max_age=max(timedelta(minutes=1), min(rules.rotate_every, MAX_AGE)),
-            metrics=metrics,
-        ),
+        store=policy_store(settings, url, policy),
+        writer=policy_writer(settings, policy, metrics),
         metrics=metrics,
         on_evidence=on_evidence,
     )

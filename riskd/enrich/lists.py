@@ -65,10 +65,10 @@ class DenyList:
         """Add the entry of one line; return how many it had."""
         if len(line) > MAX_LINE:
             raise ValueError(f"longer than {MAX_LINE} characters")
-        entry = re.split(r"[#;]", line, maxsplit=1)[0].strip()
+        entry = line.partition("#")[0].partition(";")[0].strip()
         if not entry:
             return 0
-        last_day = _last_day(line)
+        last_day = _last_day(line) if "#" in line or ";" in line else _FOREVER
         if named := _ASN.fullmatch(entry):
             self._asns[int(named[1])] = max(last_day, self._asns.get(int(named[1]), 0))
         else:

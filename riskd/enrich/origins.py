@@ -1,6 +1,7 @@
 """What the operators of clouds, VPNs, crawlers and Tor publish of their own ranges (the iporigin package)."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import iporigin
 
@@ -10,8 +11,9 @@ from riskd.enrich.records import KnownNetwork
 _PRIVATE_RELAY = "Apple Private Relay"
 
 
+@lru_cache(maxsize=1024)
 def origin_of(address: Address) -> KnownNetwork:
-    """Return what the ranges say of a public address; one that no range holds is none of all these. 17 µs: cache it."""
+    """Return what the ranges say of a public address; one that no range holds is none of all these."""
     found = iporigin.classify(address.text)  # type: ignore[no-untyped-call]
     if found.provider == _PRIVATE_RELAY:
         return KnownNetwork(kind="relay", tor=False, proxy=False, hosting=False, relay=True)

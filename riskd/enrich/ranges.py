@@ -50,7 +50,7 @@ class WideColumn(Sequence[int]):
         """Return one number, or several as a list."""
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        at = index * self._WIDTH
+        at = range(len(self))[index] * self._WIDTH
         return int.from_bytes(self._bytes[at : at + self._WIDTH], "big")
 
 

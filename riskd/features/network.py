@@ -27,6 +27,18 @@ def network_unseen_days(facts: Facts) -> float | None:
     return NEVER_DAYS if history.network_age_s is None else history.network_age_s / DAY_S
 
 
+@signal_feature
+def network_last_used_days(facts: Facts) -> float | None:
+    """Days since the network was last part of a confirmed success; 3650 = never, a subject without history included.
+
+    It explains away what would be odd of a network; a subject of whom nothing is known explains nothing.
+    """
+    if facts.network.key is None or (facts.history is None and "store" in facts.down):
+        return None
+    age_s = None if facts.history is None else facts.history.network_age_s
+    return NEVER_DAYS if age_s is None else age_s / DAY_S
+
+
 @feature
 def network_rarity_nats(facts: Facts, population: Population) -> float | None:
     """Rarity of the network among everybody's honest attempts, nats."""

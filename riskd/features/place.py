@@ -12,6 +12,8 @@ DEFAULT_ACCURACY_KM = 50.0
 MIN_TRAVEL_KM = 50.0
 """Shorter net distances say nothing about travel."""
 MIN_TRAVEL_S = 60.0
+SAME_SUCCESS_S = 1.0
+"""Ages that differ by less are of one and the same confirmed success."""
 
 
 def distance_km(latitude_a: float, longitude_a: float, latitude_b: float, longitude_b: float) -> float:
@@ -85,8 +87,8 @@ def travel_speed_kmh(facts: Facts) -> float | None:
     if history is None or not history.places or facts.place.latitude is None:
         return None
     last = history.places[0]
-    if last.ip is not None and last.ip == facts.network.ip:
-        return 0.0
+    if history.ip_age_s is not None and abs(history.ip_age_s - last.age_s) < SAME_SUCCESS_S:
+        return 0.0  # the last success came from this very address
     if last.vague or vague(facts):
         return None
     net_km = _net_distance_to(facts, last)

@@ -147,25 +147,15 @@ def _nearest(detail: ErrorDetails, loc: Sequence[str | int]) -> tuple[str, ...]:
 
 def _keys_at(annotation: Any, loc: Sequence[str | int]) -> list[str]:  # noqa: ANN401 - any annotation
     """Keys that may stand at a place of the file."""
-    for model in _models(annotation):
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if not loc:
-            return list(model.model_fields)
-        field = model.model_fields.get(str(loc[0]))
-        if field is not None:
-            return _keys_at(field.annotation, loc[1:])
-    origin = get_origin(annotation)
+            return list(annotation.model_fields)
+        field = annotation.model_fields.get(str(loc[0]))
+        return [] if field is None else _keys_at(field.annotation, loc[1:])
+    origin, parts = get_origin(annotation), get_args(annotation)
     if origin in {Annotated, Union, UnionType}:
-        found = (_keys_at(part, loc) for part in get_args(annotation) if part is not type(None))
-        return next((keys for keys in found if keys), [])
-    if origin in {tuple, list} and loc:
-        return _keys_at(get_args(annotation)[0], loc[1:])
-    if origin is dict and loc:
-        return _keys_at(get_args(annotation)[1], loc[1:])
-    return []
-
-
-def _models(annotation: object) -> list[type[BaseModel]]:
-    return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
+        return next((keys for part in parts if (keys := _keys_at(part, loc))), [])
+    return _keys_at(parts[origin is dict], loc[1:]) if loc and parts else []
 
 
 def _line(tree: CommentedMap, loc: Sequence[str | int]) -> int:

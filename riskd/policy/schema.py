@@ -34,6 +34,7 @@ def parse_duration(value: object) -> object:
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0), le=timedelta(days=3650))]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Amounts = dict[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], Annotated[float, Field(ge=0, le=1e15)]]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Change = Literal["contact", "password", "factor", "recipient"]
 
 
@@ -92,7 +93,7 @@ def _knob_type(default: object) -> Any:  # noqa: ANN401 - a type made from a val
     if isinstance(default, bool):
         return bool
     if isinstance(default, tuple):
-        return tuple[str, ...]
+        return tuple[Country, ...]  # the only lists among knobs are of countries
     return Annotated[float, Field(ge=0)]
 
 

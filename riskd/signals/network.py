@@ -40,23 +40,23 @@ def tor_exit(tor: float) -> bool:
 
 
 @signal(weight=0.22)
-def anonymous_proxy(proxy: float, network_unseen_days: float, *, known_days: float = 90.0) -> bool:
+def anonymous_proxy(proxy: float, network_last_used_days: float, *, known_days: float = 90.0) -> bool:
     """The address belongs to a commercial VPN or an open proxy that the subject does not usually come through.
 
     False alarms: a first day with a new VPN provider.
     """
-    return proxy > 0 and network_unseen_days > known_days
+    return proxy > 0 and network_last_used_days > known_days
 
 
 @signal(weight=0.25)
 def hosting_network(
-    hosting: float, network_unseen_days: float, *, known_days: float = 90.0, interactive: bool = True
+    hosting: float, network_last_used_days: float, *, known_days: float = 90.0, interactive: bool = True
 ) -> bool:
     """A person acts from a hosting or cloud network that the subject does not usually come through.
 
     False alarms: corporate proxies and virtual desktops in a cloud, on their first day.
     """
-    return interactive and hosting > 0 and network_unseen_days > known_days
+    return interactive and hosting > 0 and network_last_used_days > known_days
 
 
 @signal(weight=0.80)

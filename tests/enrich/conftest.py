@@ -15,7 +15,7 @@ WriteMmdb = Callable[..., Path]
 def write_mmdb(tmp_path: Path) -> WriteMmdb:
     """Write a database: `write_mmdb("city.mmdb", "GeoLite2-City", {"81.2.69.0/24": {...}})`."""
 
-    def write(name: str, kind: str, records: dict[str, dict[str, Any]], ip_version: int = 6) -> Path:
+    def write(name: str, kind: str, records: dict[str, Any], ip_version: int = 6) -> Path:
         writer = MMDBWriter(
             ip_version=ip_version,
             ipv4_compatible=ip_version == 6,

@@ -10,7 +10,10 @@ from riskd.enrich.geo import Geo
 from riskd.errors import DataError
 
 V4 = '1.0.0.0,1.0.0.255,13335,"Cloudflare, Inc."\n81.2.64.0,81.2.127.255,20712,Andrews & Arnold\n'
-V6 = "2a02:c7d::,2a02:c7d:ffff:ffff:ffff:ffff:ffff:ffff,5607,Sky\n2a10::5,2a10::6,7,narrow\n2a11::,2a11:0:0:1:ffff:ffff:ffff:ffff,8,\n"
+V6 = (
+    "2a02:c7d::,2a02:c7d:ffff:ffff:ffff:ffff:ffff:ffff,5607,Sky\n"
+    "2a10::5,2a10::6,7,narrow\n2a11::,2a11:0:0:1:ffff:ffff:ffff:ffff,8,\n"
+)
 
 
 def pack(folder: Path, *texts: str) -> Path:
@@ -36,6 +39,13 @@ def test_finds_owners(tmp_path: Path) -> None:
     assert find("2a02:c7d:1::1") == (5607, "Sky")
     assert find("2a11:0:0:1::1") == (8, None)
     assert [find(ip) for ip in ("0.0.0.1", "1.0.1.0", "223.1.1.1", "2a10::5", "2a11:0:0:2::")] == [None] * 5
+
+
+def test_overlaps(tmp_path: Path) -> None:
+    """Where ranges overlap, as real ones do, the later one holds."""
+    table = AsnTable(pack(tmp_path, "1.0.0.0,1.0.1.255,1,a\n1.0.1.0,1.0.2.255,2,b\n"))
+    owners = [table.find(parse_address(f"1.0.{n}.9")) for n in range(4)]
+    assert owners == [(1, "a"), (2, "b"), (2, "b"), None]
 
 
 def test_serves_geo(tmp_path: Path) -> None:

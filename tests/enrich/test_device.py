@@ -1,7 +1,5 @@
 """User agents, client hints and what they make of a device."""
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +16,7 @@ IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS {os} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) {browser} "
     "Mobile/15E148 Safari/604.1"
 )
-MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605.1.15"
+MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605"
 GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 
 
@@ -44,7 +42,7 @@ GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.
             ("Chrome", 128),
         ),
         (
-            f"Mozilla/5.0 (Linux; Android 14; SM-S918B) {WEBKIT} SamsungBrowser/26.0 Chrome/122.0.0.0 Mobile Safari/537.36",
+            f"Mozilla/5.0 (Linux; Android 14; SM-S918B) {WEBKIT} SamsungBrowser/26.0 Chrome/122.0 Mobile Safari/537",
             "mobile",
             False,
             ("Android", 14),
@@ -107,7 +105,7 @@ def test_presence(
     assert (device.family, device.id) == (family, "d")
 
 
-def hints(brand: str, platform: str, **more: Any) -> ClientHints:
+def hints(brand: str, platform: str, **more: str) -> ClientHints:
     """Make hints as Chromium sends them, grease first."""
     brands = f'"Not)A;Brand";v="99", "Chromium";v="128", "{brand}";v="128"'
     return ClientHints(sec_ch_ua=brands, sec_ch_ua_platform=f'"{platform}"', **more)
@@ -255,7 +253,7 @@ def test_never_raises(text: str, brands: str, platform: str) -> None:
         ("eu.mailinator.com", True),
         ("gmail.com", False),
         ("com", False),
-        ("notmailinator.com", False),
+        ("mailinator.com.example", False),
         ("münchen.example", False),
         (".", False),
         ("é" * 200 + ".com", False),

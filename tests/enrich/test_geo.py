@@ -180,7 +180,8 @@ def test_refuses_what_is_no_city_database(tmp_path: Path, write_mmdb: WriteMmdb)
     good = write_mmdb("good.mmdb", "GeoLite2-City", {"81.2.69.0/24": LONDON}).read_bytes()
     cut = tmp_path / "cut.mmdb"
     cut.write_bytes(good[: len(good) // 2])
-    for path in (asn, lie, text, empty, cut, tmp_path / "missing.mmdb", tmp_path):
+    words = write_mmdb("words.mmdb", "Words", {"81.2.69.0/24": "London"})
+    for path in (asn, lie, text, empty, cut, words, tmp_path / "missing.mmdb", tmp_path):
         with pytest.raises(DataError, match=str(path)) as caught:
             Geo(tmp_path, city=path)
         assert "\n" not in str(caught.value)
@@ -200,7 +201,7 @@ def test_swaps_a_changed_file(tmp_path: Path, write_mmdb: WriteMmdb) -> None:
 
 
 def test_bad_files_leave_the_last_good_one(tmp_path: Path, write_mmdb: WriteMmdb) -> None:
-    """Cut short, deleted, of another kind: the last good database stays and each refresh says why, until it is mended."""
+    """Cut short, deleted, of another kind: the last good database stays and each refresh says why."""
     path = write_mmdb("city.mmdb", "GeoLite2-City", {"81.2.69.0/24": LONDON})
     good = path.read_bytes()
     geo = Geo(tmp_path, city=path)

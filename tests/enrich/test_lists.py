@@ -3,6 +3,7 @@
 import os
 from datetime import date
 from ipaddress import ip_network
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,7 @@ def test_flattening_keeps_the_largest_value(entries: list[tuple[int, int, int]],
     prefixes = [(ip_network(f"0.0.0.{host}/{bits}", strict=False), value) for host, bits, value in entries]
     ranges = [(int(p.network_address), int(p.broadcast_address), value) for p, value in prefixes]
     flat = list(flatten(sorted(ranges, key=lambda r: (r[0], -r[1], r[2]))))
-    assert all(a[1] < b[0] for a, b in zip(flat, flat[1:], strict=False))
+    assert all(a[1] < b[0] for a, b in pairwise(flat))
     table = RangeTable(*([r[i] for r in flat] for i in range(3)))
     assert len(table) == len(flat)
     assert table.find(number) == max((v for first, last, v in ranges if first <= number <= last), default=None)
@@ -140,6 +141,7 @@ def test_wide_columns_are_sequences() -> None:
 def test_hostile_lines(lines: list[str]) -> None:
     """Whatever a list holds, it is read or refused with DataError."""
     try:
-        DenyList(lines, "hostile")
-    except DataError as error:
-        assert "line " in str(error)
+        entries = DenyList(lines, "hostile").entries
+    except DataError:
+        return
+    assert entries <= len(lines)

@@ -137,8 +137,10 @@ def test_a_place_is_vague_while_the_network_is_unknown() -> None:
 
 def test_travel_speed_from_the_same_address() -> None:
     """The same address did not travel, whatever the databases say of its place."""
-    assert speed(ip="i", network={"ip": "i"}) == 0.0
-    assert speed(ip="i", network={"ip": "other"}) == pytest.approx(343.6, abs=1)
+    last = known_place(*LONDON, age_s=3600.0)
+    for ip_age_s, kmh in ((3600.0, 0.0), (90_000.0, 343.6), (None, 343.6)):
+        facts = attempt(place=HERE, history=history(places=(last,), ip_age_s=ip_age_s))
+        assert travel_speed_kmh(facts) == pytest.approx(kmh, abs=1)
 
 
 def test_travel_speed_needs_both_ends() -> None:

@@ -43,7 +43,7 @@ def test_logins_per_person(by_person: list[list[Attempt]]) -> None:
 
 
 def test_gaps_and_new_addresses(by_person: list[list[Attempt]]) -> None:
-    """Each share of the gaps, and of new addresses within each class of gap, lies within 2.5 points; overall 44.4 ± 2."""
+    """Each share of the gaps, and of new addresses in each class of gap, is within 2.5 points; overall 44.4 ± 2."""
     gaps: Counter[int] = Counter()
     fresh: Counter[int] = Counter()
     for person in by_person:
@@ -96,7 +96,7 @@ def test_devices(logins: list[Attempt]) -> None:
 
 
 def test_hours(logins: list[Attempt]) -> None:
-    """In the largest country nights are quiet (5 to 33, within 0.1), hours 9 to 19 flat within a third, evenings fall."""
+    """In the largest country nights are quiet (5 to 33, ± 0.1), hours 9 to 19 flat within a third, evenings fall."""
     hours = Counter(int((login.time / HOUR_S + 1) % 24) for login in logins if login.home.code == "NO")
     day = statistics.mean(hours[hour] for hour in range(9, 20))
     night = statistics.mean(hours[hour] for hour in range(5))

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskd.contract import Outcome
+from riskd.contract import Outcome, StepUp
 from riskd.policy import Plan, Policy, Question
-from riskd.policy.load import parse
+from riskd.policy.load import SHIPPED, load, parse
 from riskd.policy.policy import _bind, glob_to_regex
 from riskd.signals import SIGNALS
+from tests.attempts import NOON
 
 LADDER = """
 version: 1
@@ -69,6 +70,14 @@ def policy(text: str) -> Policy:
 
 
 POLICY = policy(LAYERED)
+STEP_UP = StepUp(
+    level=2,
+    acr_values=("two",),
+    amr_values=("otp",),
+    methods=("totp",),
+    max_age=900,
+    expires_at=NOON,
+)
 
 
 def plan(action: str, path: str | None = None, method: str | None = None, kind: str | None = None) -> Plan:
@@ -229,9 +238,29 @@ obligations:
     assert [o.id for o in found.obligations(Outcome.DENY, {"tor_exit"}, None)] == ["always", "theft"]
     assert [o.id for o in found.obligations(Outcome.DENY, {"new_ip"}, None)] == ["always"]
     assert found.obligations(Outcome.STEP_UP, set(), None) == ()
+    assert [o.id for o in found.obligations(Outcome.STEP_UP, set(), STEP_UP)] == ["step-up"]
     assert found.obligations(Outcome.ALLOW, set(), None)[0].properties == {"to": "soc"}
+
+
+@pytest.mark.parametrize(("acr_values", "first"), [(("two", "three"), {"acr_value": "two"}), ((), {})])
+def test_a_step_up_is_an_obligation(acr_values: tuple[str, ...], first: dict[str, str]) -> None:
+    """A step-up comes as an obligation with its preferred `acr`, where the dialect has one, its methods and its age."""
+    asked = STEP_UP.model_copy(update={"acr_values": acr_values})
+    (found,) = POLICY.obligations(Outcome.STEP_UP, set(), asked)
+    assert (found.id, found.type) == ("step-up", "step-up")
+    assert found.properties == {**first, "amr_values": ["otp"], "max_age": 900}
+
+
+def test_a_knob_set_to_null_keeps_what_it_had() -> None:
+    """A key written without a value is as good as not written."""
+    found = question(policy(f"{LADDER}signals: {{new_ip: {{weight: null}}}}\n").plan("x", None, None, None), "new_ip")
+    assert found is not None
+    assert found.weight == SIGNALS["new_ip"].weight
 
 
 def test_words_that_the_policy_spells() -> None:
     """Names, methods, types and path segments of the policy are words that no caller can hide a secret in."""
     assert {"login", "pay", "two", "hwk", "document", "GET", "vault"} <= POLICY.words
+    assert {"webauthn", "administration", "urn:riskd:loa:2"} - load(SHIPPED / "default.yaml").words == {
+        "administration"
+    }

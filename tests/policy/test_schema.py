@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from riskd.policy.schema import BOUND_KNOBS, Duration, SignalsTuning, parse_duration
+from riskd.policy.schema import BOUND_KNOBS, Duration, SignalsTuning, _knob_type, parse_duration
 from riskd.signals import SIGNALS
 
 DURATION = TypeAdapter(Duration)
@@ -62,3 +62,12 @@ def test_every_signal_may_be_tuned() -> None:
             "weight", "floor", "enabled", *(knob for knob in declared.knobs if knob not in bound),
         }  # fmt: skip
         assert set(bound) <= set(declared.knobs)
+
+
+def test_a_knob_is_tuned_in_its_own_type() -> None:
+    """A flag takes a flag, a list of countries countries, and a number a number that is not negative."""
+    assert _knob_type(True) is bool
+    assert TypeAdapter(_knob_type(())).validate_python(["NO"]) == ("NO",)
+    assert TypeAdapter(_knob_type(1.0)).validate_python(2) == 2.0
+    with pytest.raises(ValidationError):
+        TypeAdapter(_knob_type(1.0)).validate_python(-1)

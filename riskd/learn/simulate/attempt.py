@@ -52,17 +52,19 @@ class Attempt:
     disowned_after_s: float | None = None
     """When the owner notices and reports it, seconds later; None: never."""
 
-    def request(self, request_id: str) -> DecisionRequest:
-        """Return what the PEP would ask riskd."""
+    def request(self, request_id: str, *, proved_at: float | None = None) -> DecisionRequest:
+        """Return what the PEP would ask riskd; `proved_at` is when the session showed a second factor."""
         origin, screen = self.origin, self.device.model.screen
-        authenticated = None if self.auth_time is None else datetime.fromtimestamp(self.auth_time, UTC)
+        shown = self.auth_time if proved_at is None else proved_at
+        authenticated = None if shown is None else datetime.fromtimestamp(shown, UTC)
+        methods = ("pwd",) if proved_at is None else ("pwd", "otp", "mfa")
         return DecisionRequest(
             request_id=request_id,
             subject=Subject(
                 id=self.subject,
                 session_id=self.session,
                 account_age_days=max(0.0, (self.time - self.registered) / 86_400),
-                amr=None if authenticated is None else ("pwd",),
+                amr=None if authenticated is None else methods,
                 auth_time=authenticated,
                 enrolled_factors=self.factors,
             ),

@@ -96,7 +96,7 @@ class World:
         self._next_block = 0
         self._next_asn = FIRST_ASN
         self.countries = {row[0]: self._country(row) for row in COUNTRIES}
-        self.vpns = tuple(self._network(f"VPN {n}", "vpn", 1.0, 1, exits=240) for n in range(1, 4))
+        self.vpns = tuple(self._network(f"Private Tunnel {letter}", "vpn", 1.0, 1, exits=240) for letter in "ABC")
         self._home_weights = list(accumulate(country.share for country in self.countries.values()))
         self._codes = list(self.countries)
 
@@ -112,10 +112,10 @@ class World:
         code, share, language, currency, money, rtt_ms, cities = row
         market = _HOME_MARKET if code == "NO" else _OTHER_MARKET
         lines = [
-            self._network(f"{code} Telecom {rank}", "residential", share_of, 3 if rank == 1 else 1)
+            self._network(f"{code} Telecom {chr(64 + rank)}", "residential", share_of, 3 if rank == 1 else 1)
             for rank, share_of in enumerate(market, 1)
         ]
-        offices = [self._network(f"{code} Business {rank}", "business", 1.0, 1) for rank in range(1, 5)]
+        offices = [self._network(f"{code} Business {letter}", "business", 1.0, 1) for letter in "ABCD"]
         # A carrier is the mobile side of a large provider and shares its AS number, as the incumbents do.
         carriers = [
             Network(

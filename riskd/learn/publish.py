@@ -1,0 +1,86 @@
+"""Puts a finished model where serving finds it, whole or not at all, and writes the model card from the manifests."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from riskd.anomaly.artifact import CURRENT_FILE, MANIFEST_FILE, MODEL_FILE, Manifest, encode_manifest
+from riskd.anomaly.load import load_manifest, load_model
+
+CARD_FILE = "README.md"
+
+
+def publish(models: Path, raw: bytes, manifest: Manifest) -> Path:
+    """Write `models/<version>/`, check that it loads, make it current and write the card; return the folder.
+
+    The folder appears under its name only when it is complete. Raises ModelError when serving would refuse it.
+    """
+    models.mkdir(parents=True, exist_ok=True)
+    folder = models / manifest.version
+    with tempfile.TemporaryDirectory(dir=models, prefix=".new-") as temporary:
+        made = Path(temporary) / manifest.version
+        made.mkdir()
+        (made / MODEL_FILE).write_bytes(raw)
+        (made / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
+        load_model(Path(temporary), manifest.features, manifest.version)
+        if folder.exists():
+            shutil.rmtree(folder)
+        made.rename(folder)
+    make_current(models, manifest.version)
+    return folder
+
+
+def make_current(models: Path, version: str) -> None:
+    """Let CURRENT name this version, and the card describe it; raises ModelError where it cannot be read."""
+    manifest = load_manifest(models, version)
+    _replace(models / CARD_FILE, card(manifest))
+    _replace(models / CURRENT_FILE, version + "\n")
+
+
+def card(manifest: Manifest) -> str:
+    """Return the model card, Markdown."""
+    population = manifest.population
+    metrics = "\n".join(
+        f"| {name.replace('_', ' ')} | {value:.6g} |" for name, value in sorted(manifest.metrics.items())
+    )
+    versions = ", ".join(f"{name} {number}" for name, number in sorted(manifest.versions.items()))
+    return f"""# Model {manifest.version}
+
+An isolation forest (Liu, Ting and Zhou, ICDM 2008) over {len(manifest.features)} features of an attempt, as one ONNX
+tree operator. Its score is calibrated: 0.99 means that one honest attempt in a hundred is at least this odd. It knows
+no label, and finds what is unlike honest attempts, not what is fraud.
+
+**Trained from:** {manifest.source}
+
+| | |
+|---|---|
+| attempts from | {manifest.trained_from:%Y-%m-%d} to {manifest.trained_until:%Y-%m-%d} |
+| rows fitted | {manifest.rows:,} |
+| trees | {manifest.trees} |
+| seed | {manifest.seed} |
+| feature schema | `{manifest.feature_schema}` |
+| SHA-256 of model.onnx | `{manifest.sha256}` |
+| made with | {versions} |
+{metrics}
+
+Beside the forest lie the population tables behind rarity: {len(population.country.counts)} countries,
+{len(population.network.counts)} networks, {len(population.family.counts)} client families.
+
+## Use and limits
+- The population it learnt from decides what is odd. Train on your own log as soon as you have some thousand confirmed
+  attempts: `riskd train`.
+- Rows are trusted attempts only: confirmed, or allowed and never contradicted. What an attacker got through and nobody
+  reported is among them.
+- It is one statistical signal among many; the policy bounds its weight. Without a model riskd decides by its declared
+  signals alone.
+
+## Features
+{", ".join(f"`{name}`" for name in manifest.features)}
+"""
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a small file so that a reader sees the old text or the new one."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)

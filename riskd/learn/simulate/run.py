@@ -1,0 +1,173 @@
+"""Drives a real engine with the simulated attempts, reports what became of each, and keeps the truth beside the log.
+
+The PEP that is played asks before it checks the password. What it reports follows from the decision: a wrong password
+fails, an owner passes a step-up, an attacker fails it, and what is denied goes no further. An attacker who is stopped
+gives up, and owners report some of what got through hours or days later.
+"""
+
+import asyncio
+import heapq
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from riskd.anomaly.model import Model
+from riskd.contract import Decision, OutcomeReport, Reported
+from riskd.engine import Engine
+from riskd.enrich.enrich import Enricher
+from riskd.enrich.geo import Geo
+from riskd.enrich.identity import load_secrets
+from riskd.learn.simulate.attempt import HONEST, LOGIN, TRANSFER, Attempt
+from riskd.learn.simulate.stream import Size, simulate_stream
+from riskd.metrics import Metrics
+from riskd.outcome import Outcomes
+from riskd.policy import Policy
+from riskd.record.files import MAX_AGE
+from riskd.record.redact import Redaction
+from riskd.record.writer import Writer
+from riskd.store import Embedded, Store, parse
+
+LOG_FOLDER, TRUTH_FILE = "log", "truth.jsonl"
+_STORE_BUDGET_S = 10.0
+"""A simulation wants every answer, however long the machine takes."""
+_CAMPAIGNS = frozenset({"stuffing", "spray"})
+
+
+class Truth(Struct, frozen=True, omit_defaults=True):
+    """What is true of one decision; one line of `truth.jsonl`."""
+
+    decision_id: str
+    label: str
+    """`honest`, or the kind of attack."""
+    sequence: str | None = None
+    """Attacks that belong together: one campaign, one victim."""
+    password_right: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """What a simulation left behind."""
+
+    log: Path
+    """An ordinary decision log."""
+    truth: Path
+    decisions: int
+    begins: datetime
+    ends: datetime
+
+
+def simulate(out: Path, size: Size, policy: Policy, model: Model | None = None) -> Simulated:
+    """Play `size` against an engine with this policy and model; write `out/log/` and `out/truth.jsonl`.
+
+    The engine is the real one, on an embedded store in a temporary directory. The same size gives the same attempts.
+    Raises FileExistsError when `out` holds a simulation already, ValueError for an impossible size.
+    """
+    stream = simulate_stream(size)
+    truth = out / TRUTH_FILE
+    if truth.exists() or (out / LOG_FOLDER).exists():
+        raise FileExistsError(f"{out} holds a simulation already")
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="riskd-simulate-") as temporary:
+        decisions = asyncio.run(_with_engine(Path(temporary), out, policy, model, stream))
+    return Simulated(out / LOG_FOLDER, truth, decisions, size.start, size.end)
+
+
+async def _with_engine(state: Path, out: Path, policy: Policy, model: Model | None, stream: Iterable[Attempt]) -> int:
+    embedded = Embedded(state)
+    await asyncio.to_thread(embedded.start)
+    metrics = Metrics()
+    store = Store(parse(embedded.url), state / "epoch", budget_s=_STORE_BUDGET_S)
+    writer = Writer(out / LOG_FOLDER, max_age=MAX_AGE, metrics=metrics)
+    try:
+        pseudonyms = load_secrets(state)
+        redaction = Redaction(pseudonyms.text, attributes=policy.file.record.keep.attributes, words=policy.words)
+        engine = Engine(
+            enricher=Enricher(pseudonyms, Geo(state)),
+            store=store,
+            policy=policy,
+            model=model,
+            writer=writer,
+            redaction=redaction,
+            metrics=metrics,
+        )
+        outcomes = Outcomes(store=store, writer=writer, redaction=redaction, metrics=metrics)
+        with (out / TRUTH_FILE).open("wb") as truth:
+            play = _Play(engine, outcomes)
+            for attempt in stream:
+                known = await play.attempt(attempt)
+                if known is not None:
+                    truth.write(msgspec.json.encode(known) + b"\n")
+            return play.decisions
+    finally:
+        writer.close()
+        await store.close()
+        await asyncio.to_thread(embedded.stop)
+
+
+class _Play:
+    """The PEP, its users and its attackers."""
+
+    def __init__(self, engine: Engine, outcomes: Outcomes) -> None:
+        self.decisions = 0
+        self._engine = engine
+        self._outcomes = outcomes
+        self._ended: set[str] = set()
+        """Sessions that never began and sequences that were stopped."""
+        self._proved: dict[str, float] = {}
+        """Session → when its second factor was shown."""
+        self._due: list[tuple[float, str, Reported]] = []
+        """What owners will report: when, of which decision, what."""
+
+    async def attempt(self, attempt: Attempt) -> Truth | None:
+        """Play one attempt; None when it never happens, because an earlier one was stopped."""
+        while self._due and self._due[0][0] <= attempt.time:
+            at, decision_id, outcome = heapq.heappop(self._due)
+            await self._report(decision_id, outcome, at)
+        chained = attempt.label not in _CAMPAIGNS
+        if attempt.session in self._ended or (chained and attempt.sequence in self._ended):
+            return None
+        proved_at = None if attempt.session is None else self._proved.get(attempt.session)
+        request = attempt.request(f"attempt-{self.decisions}", proved_at=proved_at if attempt.label == HONEST else None)
+        decision = await self._engine.decide(request, now=_instant(attempt.time))
+        self.decisions += 1
+        await self._what_became_of(attempt, decision)
+        return Truth(decision.decision_id, attempt.label, attempt.sequence, attempt.password_right)
+
+    async def _what_became_of(self, attempt: Attempt, decision: Decision) -> None:
+        outcome = _outcome(attempt, decision)
+        if outcome is not None:
+            await self._report(decision.decision_id, outcome, attempt.time)
+        through = outcome in {Reported.LOGIN_SUCCEEDED, Reported.ACTION_COMPLETED, Reported.STEP_UP_PASSED}
+        if attempt.session is not None and outcome is Reported.STEP_UP_PASSED:
+            self._proved[attempt.session] = attempt.time
+        if not through:
+            if attempt.label != HONEST and attempt.sequence is not None:
+                self._ended.add(attempt.sequence)
+            elif attempt.session is not None and attempt.action == LOGIN:
+                self._ended.add(attempt.session)
+        elif attempt.disowned_after_s is not None:
+            word = Reported.CONFIRMED_FRAUD if attempt.action == TRANSFER else Reported.REPORTED_BY_USER
+            heapq.heappush(self._due, (attempt.time + attempt.disowned_after_s, decision.decision_id, word))
+
+    async def _report(self, decision_id: str, outcome: Reported, at: float) -> None:
+        await self._outcomes.report(OutcomeReport(decision_id=decision_id, outcome=outcome), now=_instant(at))
+
+
+def _outcome(attempt: Attempt, decision: Decision) -> Reported | None:
+    """Return what the PEP reports; None after a deny."""
+    if decision.decision == "deny":
+        return None
+    if attempt.action == LOGIN and not attempt.password_right:
+        return Reported.LOGIN_FAILED
+    if decision.decision == "step_up":
+        return Reported.STEP_UP_PASSED if attempt.passes_step_up else Reported.STEP_UP_FAILED
+    return Reported.LOGIN_SUCCEEDED if attempt.action == LOGIN else Reported.ACTION_COMPLETED
+
+
+def _instant(time: float) -> datetime:
+    return datetime.fromtimestamp(time, UTC)

@@ -1,0 +1,33 @@
+"""Stand-ins for a loaded model, for tests that are not about models."""
+
+from collections.abc import Sequence
+
+from riskd.errors import ModelError
+from riskd.features import Extractor
+from riskd.features.population import Population
+
+
+class FixedModel:
+    """A model of one opinion about everything."""
+
+    version = "20260101-00000000"
+
+    def __init__(self, score: float, population: Population = Population()) -> None:  # noqa: B008 - frozen
+        self._score = score
+        self.extract = Extractor(population)
+
+    def score(self, vector: Sequence[float | None]) -> float:
+        """The opinion."""
+        assert all(value is None or isinstance(value, float) for value in vector)
+        return self._score
+
+
+class BrokenModel(FixedModel):
+    """A model whose runtime fails."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+
+    def score(self, vector: Sequence[float | None]) -> float:
+        """Fail."""
+        raise ModelError(f"no score for {len(vector)} values")
