@@ -32,7 +32,17 @@ $(STAMP): pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[learn,dev]'
 	@touch $@
 
-run: $(STAMP)  ## serve on PORT (default 8000) with the embedded store
+# The key is in a file of its own from the first start on, so that this sample works as it stands.
+define SAMPLE
+once it is ready, try:
+  curl localhost:$(PORT)/decide -H "X-API-Key: $$(cat $${RISKD_DATA_DIR:-data}/secrets/default-key)" \
+    -H 'content-type: application/json' \
+    -d '{"subject": {"id": "ada"}, "action": {"name": "login"}, "context": {"ip": "81.2.69.142"}}'
+endef
+export SAMPLE
+
+run: $(STAMP)  ## serve on PORT (default 8000) with the embedded store; prints URL, key and a sample
+	@echo "$$SAMPLE" >&2
 	@RISKD_PORT=$(PORT) exec $(BIN)/riskd serve
 
 check: $(STAMP)  ## format, lint, types, layers

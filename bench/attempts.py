@@ -6,7 +6,7 @@ again and again with their own device and address, or from somebody never seen b
 
 import json
 import random
-from ipaddress import IPv4Address
+from ipaddress import IPv4Network
 
 KNOWN = 8_000
 """Subjects that return; seeding gives each a history of one confirmed login."""
@@ -21,7 +21,13 @@ _SYSTEMS = (
     ("X11; Linux x86_64", "Linux", "Linux x86_64", "?0", (2560, 1440)),
     ("Linux; Android 10; K", "Android", "Linux armv81", "?1", (412, 915)),
 )
-_LANGUAGES = ("de-DE,de;q=0.9,en;q=0.8", "en-US,en;q=0.9", "fr-FR,fr;q=0.9", "pt-BR,pt;q=0.9", "es-ES,es;q=0.9")
+_HOMES = (
+    (IPv4Network("84.128.0.0/10"), "de-DE,de;q=0.9,en;q=0.8", 60),
+    (IPv4Network("73.0.0.0/8"), "en-US,en;q=0.9", -300),
+    (IPv4Network("90.0.0.0/9"), "fr-FR,fr;q=0.9,en;q=0.8", 60),
+    (IPv4Network("126.0.0.0/8"), "ja-JP,ja;q=0.9", 540),
+)
+"""Where large access providers have their customers, with the language and the offset from UTC of the place."""
 _STRANGER_ADDRESSES = 8_000
 MIX = (
     f"{KNOWN_SHARE:.0%} come from {KNOWN:,} subjects with history on their devices, {ELSEWHERE_SHARE:.0%} from these "
@@ -38,13 +44,15 @@ class Attempts:
         self.at = begin
         self.served = 0
         self._chance = random.Random(seed)
-        offices = [self._address() for _ in range(KNOWN // 100)]
+        # Chrome 100 came out on 29 March 2022 and a version follows every four weeks.
+        self._newest_chrome = 100 + int((begin - 1648512000) / (28 * 86400))
+        offices = [self._home() for _ in range(KNOWN // 100)]
         self._known = [
-            self._pattern(f"u-{i:010d}", f"d-{i:012x}", self._chance.choice(offices) if i % 4 == 0 else self._address())
+            self._pattern(f"u-{i:010d}", f"d-{i:012x}", self._chance.choice(offices) if i % 4 == 0 else self._home())
             for i in range(KNOWN)
         ]
         # The device is the request's number, and a newcomer's id as well, so neither comes twice.
-        self._strangers = [self._pattern("%c-%010d", "d-%012x", self._address()) for _ in range(_STRANGER_ADDRESSES)]
+        self._strangers = [self._pattern("%c-%010d", "d-%012x", self._home()) for _ in range(_STRANGER_ADDRESSES)]
 
     def next(self) -> bytes:
         """Return the body of the next login."""
@@ -67,17 +75,16 @@ class Attempts:
         self.at += STEP_S
         return self.served
 
-    def _address(self) -> str:
-        while True:
-            address = IPv4Address(self._chance.getrandbits(32))
-            if address.is_global and not address.is_multicast:
-                return str(address)
+    def _home(self) -> tuple[str, str, int]:
+        network, language, offset = self._chance.choice(_HOMES)
+        return str(network[self._chance.randrange(network.num_addresses)]), language, offset
 
-    def _pattern(self, subject: str, device: str, address: str) -> bytes:
+    def _pattern(self, subject: str, device: str, home: tuple[str, str, int]) -> bytes:
         """Return a body with the places of its changing values open; all of one pattern are equally long."""
         chance = self._chance
         system, hint, platform, mobile, (width, height) = chance.choice(_SYSTEMS)
-        chrome = chance.randint(120, 143)
+        chrome = self._newest_chrome - chance.randrange(4)
+        address, language, offset = home
         body = {
             "request_id": "r-%012x",
             "subject": {"id": subject, "session_id": "s-%012x", "account_age_days": float(chance.randint(1, 3000))},
@@ -95,8 +102,8 @@ class Attempts:
                 "device_id": device,
                 "platform": platform,
                 "screen": {"width": width, "height": height},
-                "accept_language": chance.choice(_LANGUAGES),
-                "utc_offset_minutes": chance.choice((-300, -180, 0, 60, 120, 540)),
+                "accept_language": language,
+                "utc_offset_minutes": offset,
                 "rtt_ms": "@rtt",
                 "time": "@time",
             },

@@ -7,9 +7,18 @@ a caller sends can forge a log line.
 
 from datetime import datetime
 from enum import IntEnum, StrEnum
+from math import copysign
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 Text = Annotated[str, StringConstraints(max_length=256, min_length=1, pattern=PRINTABLE)]
@@ -77,11 +86,11 @@ class Subject(Wire):
     email_domain: Annotated[str, StringConstraints(max_length=253, min_length=1, pattern=PRINTABLE)] | None = None
     acr: Text | None = None
     """Authentication context class that the session holds now (OIDC `acr`)."""
-    amr: Annotated[tuple[ShortText, ...], Field(max_length=16)] | None = None
+    amr: Annotated[tuple[ShortText, ...], Field(max_length=16, fail_fast=True)] | None = None
     """Authentication methods used (RFC 8176), e.g. `["pwd", "otp"]`."""
     auth_time: Instant | None = None
     """When the subject last actively authenticated (OIDC `auth_time`): seconds since 1970 or an RFC 3339 time."""
-    enrolled_factors: Annotated[tuple[ShortText, ...], Field(max_length=32)] | None = None
+    enrolled_factors: Annotated[tuple[ShortText, ...], Field(max_length=32, fail_fast=True)] | None = None
     """Step-up methods the subject has enrolled, e.g. `["webauthn", "totp"]`."""
     leaked_credential: bool | None = None
     """The caller knows that the password used is in a breach corpus."""
@@ -103,6 +112,8 @@ class Action(Wire):
     def _amount_has_a_currency(self) -> Self:
         if self.amount is not None and self.currency is None:
             raise ValueError("amount needs a currency (ISO 4217, e.g. EUR)")
+        if self.amount == 0 and copysign(1.0, self.amount) < 0:
+            raise ValueError("amount must not be negative, minus zero included")
         return self
 
 
@@ -168,6 +179,7 @@ class Network(Wire):
     kind: NetworkKind | None = None
 
 
+MAX_ATTRIBUTES = 64
 AttributeValue = Annotated[str, StringConstraints(max_length=1024, pattern=PRINTABLE)] | bool | int | float
 
 
@@ -193,8 +205,16 @@ class Context(Wire):
     """When the attempt happened; missing means now. `/decide` refuses times far from its own clock."""
     place: Place | None = None
     network: Network | None = None
-    attributes: Annotated[dict[ShortText, AttributeValue], Field(max_length=64)] | None = None
+    attributes: Annotated[dict[ShortText, AttributeValue], Field(max_length=MAX_ATTRIBUTES)] | None = None
     """Free facts for custom signals and models: at most 64, each a text of up to 1,024 characters, number or flag."""
+
+    @field_validator("attributes", mode="before")
+    @classmethod
+    def _few_enough_to_look_at(cls, value: object) -> object:
+        # The length of a dict is checked last: 100,000 wrong values would first become 400,000 mistakes.
+        if isinstance(value, dict) and len(value) > MAX_ATTRIBUTES:
+            raise ValueError(f"at most {MAX_ATTRIBUTES} attributes")  # noqa: TRY004 - pydantic wants a ValueError
+        return value
 
     @field_validator("attributes")
     @classmethod
@@ -238,7 +258,7 @@ class DecideRequest(DecisionRequest):
 class DecideBatchRequest(Wire):
     """The body of `POST /decide/batch`: up to 100 attempts, judged in order."""
 
-    requests: Annotated[tuple[DecideRequest, ...], Field(min_length=1, max_length=100)]
+    requests: Annotated[tuple[DecideRequest, ...], Field(min_length=1, max_length=100, fail_fast=True)]
 
 
 class Reason(Wire):
@@ -328,7 +348,7 @@ class OutcomeReport(Wire):
     decision_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
     outcome: Reported
     acr: Text | None = None
-    amr: Annotated[tuple[ShortText, ...], Field(max_length=16)] | None = None
+    amr: Annotated[tuple[ShortText, ...], Field(max_length=16, fail_fast=True)] | None = None
     method: ShortText | None = None
     """The step-up method that was used, e.g. `webauthn`."""
     at: Instant | None = None

@@ -11,7 +11,7 @@ from msgspec import Struct
 from riskd.anomaly.model import Model
 from riskd.contract import Outcome
 from riskd.facts import Facts
-from riskd.features import FEATURES, MODEL_FEATURES, Extractor
+from riskd.features import FEATURES, MODEL_FEATURES, Extractor, Fault
 from riskd.features.population import Population
 from riskd.policy import Plan, Policy, Question, combine
 from riskd.policy.decide import by_score, most_severe, with_evidence
@@ -71,6 +71,8 @@ def evaluate(facts: Facts, policy: Policy, model: Model | None) -> Evaluation:
         except Exception:  # noqa: BLE001 - whatever the runtime raises, the declared signals still decide
             degraded.append("model")
     values.append(anomaly)
+    if faulty:  # what the model could not read is recorded as unknown
+        vector = tuple([None if value.__class__ is Fault else value for value in vector])
 
     asked = _ask_guarded(plan, values) if faulty else _ask(plan, values)
     hits, unknown, failed = asked

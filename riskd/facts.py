@@ -228,6 +228,8 @@ class SubjectHistory(Struct, frozen=True, array_like=True):
     """Since the subject reported an attempt as not theirs, or fraud was confirmed."""
     replayed_age_s: float | None
     """Since an attempt of this subject replayed a device payload from elsewhere; 0 when it is happening now."""
+    device_known_age_s: float | None = None
+    """Since the presented device first became known; None when it is not."""
 
 
 class AddressCounts(Struct, frozen=True, array_like=True):

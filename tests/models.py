@@ -18,7 +18,8 @@ class FixedModel:
 
     def score(self, vector: Sequence[float | None]) -> float:
         """The opinion."""
-        assert all(value is None or isinstance(value, float) for value in vector)
+        if not all(value is None or isinstance(value, int | float) for value in vector):
+            raise TypeError("no number")
         return self._score
 
 

@@ -79,8 +79,8 @@ def test_story(path: Path) -> None:
     assert set(want.pop("reasons", ())) <= codes
     assert codes.isdisjoint(want.pop("not_reasons", ()))
     assert (decision.step_up is None) is (decision.decision != "step_up")
-    for check in want:
-        CHECKS[check](want[check], evaluation, decision)
+    for check, wanted in want.items():
+        CHECKS[check](wanted, evaluation, decision)
 
 
 def _step_up(want: Tree | None, _: Evaluation, decision: Decision) -> None:

@@ -206,3 +206,21 @@ async def test_no_identifier_reaches_the_record(live: Live, make_request: MakeRe
     text = "".join(path.read_text() for path in live.log.iterdir())
     for secret in ("alice-4711", "sess-secret-1", "dev-secret-2", "81.2.69.142", "4111111111111111", "DE0212030000"):
         assert secret not in text
+
+
+async def test_a_device_known_for_minutes_is_still_fresh(live: Live, make_request: MakeRequest) -> None:
+    """A device that became known today does not carry a payment as the old laptop does."""
+    await _habit(live, make_request)
+    decision = await live.engine.decide(make_request(context={"device_id": "phone"}), now=NOON)
+    assert decision.decision == "allow"
+    report = OutcomeReport(decision_id=decision.decision_id, outcome=Reported.LOGIN_SUCCEEDED)
+    await live.outcomes.report(report, now=NOON)
+    payment = {"name": "transfer", "amount": 10.0, "currency": "EUR"}
+    soon = make_request(action=payment, context={"device_id": "phone"})
+    decision = await live.engine.decide(soon, now=NOON + timedelta(minutes=5))
+    assert "fresh_device" in _codes(decision)
+    assert "new_device" not in _codes(decision)
+    laptop = await live.engine.decide(make_request(action=payment), now=NOON + timedelta(minutes=5))
+    assert "fresh_device" not in _codes(laptop)
+    later = await live.engine.decide(soon, now=NOON + timedelta(days=2))
+    assert "fresh_device" not in _codes(later)

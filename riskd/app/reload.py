@@ -13,12 +13,14 @@ from pathlib import Path
 import structlog
 
 from riskd.anomaly.artifact import CURRENT_FILE
+from riskd.anomaly.load import load_model
 from riskd.anomaly.model import Model
-from riskd.app.parts import Parts, open_model
+from riskd.app.parts import Parts
 from riskd.engine import Engine
 from riskd.enrich.enrich import Enricher
 from riskd.enrich.sources import Source, sources
 from riskd.errors import ConfigError
+from riskd.features import MODEL_FEATURES
 from riskd.policy import Policy
 from riskd.policy.load import load
 from riskd.settings import Settings
@@ -81,7 +83,8 @@ class Loaded:
         self.policy = policy
 
     def _reload_model(self) -> None:
-        self.model = open_model(self._settings, self.policy)
+        # Not `open_model`: a policy that can do without a model still keeps the good one it has.
+        self.model = load_model(self._settings.models_dir, MODEL_FEATURES)
 
     def _note(self, name: str, problem: str | None) -> None:
         if problem is None:

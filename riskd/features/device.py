@@ -33,6 +33,15 @@ def device_unseen_days(facts: Facts) -> float | None:
     return NEVER_DAYS if history.device_age_s is None else history.device_age_s / DAY_S
 
 
+@signal_feature
+def device_known_days(facts: Facts) -> float | None:
+    """Days since the device id first became known to the subject; unknown for a device that is not."""
+    history = facts.history
+    if history is None or history.device_known_age_s is None:
+        return None
+    return history.device_known_age_s / DAY_S
+
+
 @feature
 def family_unseen_days(facts: Facts) -> float | None:
     """Days since this OS and browser family was last part of a confirmed success of the subject; 3650 = never."""

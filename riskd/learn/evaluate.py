@@ -70,6 +70,9 @@ class Evaluated:
     """Honest other actions stepped up or denied."""
     by_history: dict[str, Share]
     """Honest logins stepped up or denied, by confirmed successes before."""
+    after_attack: Share
+    """Honest logins stepped up or denied on accounts whose password an attacker had used before: there a step-up is
+    what one wants, and attacks are far more frequent in a simulation than in life."""
     stopped: dict[str, Share]
     """By kind of attack."""
     let_in: dict[str, Share]
@@ -87,6 +90,7 @@ class Evaluated:
         table.add_row("honest logins stepped up or denied", str(self.honest_logins))
         for name, share in self.by_history.items():
             table.add_row(f"  with {name} confirmed before", str(share))
+        table.add_row("  after an attack on the account", str(self.after_attack))
         table.add_row("honest logins denied", str(self.honest_denied))
         table.add_row("honest actions stepped up or denied", str(self.honest_actions), end_section=True)
         for kind, share in self.stopped.items():
@@ -107,10 +111,15 @@ def evaluate(log: Path, truth: Path, *, since: datetime | None = None) -> Evalua
     counts: Counter[tuple[str, ...]] = Counter()
     victims: dict[tuple[str, str], bool] = {}
     reasons: Counter[str] = Counter()
-    for record in read(log, since=since):
+    attacked: set[str | None] = set()
+    for record in read(log):
         if not isinstance(record, DecisionRecord) or record.decision_id not in known:
             continue
         line = known[record.decision_id]
+        if line.label != HONEST and line.password_right:
+            attacked.add(record.facts.subject.token)
+        if since is not None and record.when < since:
+            continue
         stopped = record.outcome != "allow"
         counts["decisions",] += 1
         counts["degraded",] += bool(record.degraded)
@@ -126,6 +135,9 @@ def evaluate(log: Path, truth: Path, *, since: datetime | None = None) -> Evalua
             counts["login", group] += 1
             counts["login_stopped", group] += stopped
             counts["login_denied",] += record.outcome == "deny"
+            if record.facts.subject.token in attacked:
+                counts["after_attack",] += 1
+                counts["after_attack_stopped",] += stopped
             if stopped:
                 reasons.update(code for code, _ in record.reasons)
         else:
@@ -149,6 +161,7 @@ def _evaluated(
         honest_denied=Share(counts["login_denied",], logins),
         honest_actions=Share(counts["action_stopped",], counts["action",]),
         by_history=by_history,
+        after_attack=Share(counts["after_attack_stopped",], counts["after_attack",]),
         stopped=stopped,
         let_in={kind: Share(counts["let_in", kind], counts["attempt", kind]) for kind in KINDS},
         degraded=counts["degraded",],

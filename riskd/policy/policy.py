@@ -141,6 +141,7 @@ class Policy:
         interactive = action.interactive if action is not None else True
         bound: dict[str, dict[str, Any]] = {
             "sensitive_endpoint": {"sensitive": rules["sensitive"]},
+            "fresh_device": {"sensitive": rules["sensitive"]},
             "hosting_network": {"interactive": interactive},
             "stale_authentication": {"max_age_minutes": requires.max_age.total_seconds() / 60},
             "weak_authentication": {"level": requires.level, "levels": self.ladder.level_of},

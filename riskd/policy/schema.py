@@ -99,6 +99,7 @@ def _knob_type(default: object) -> Any:  # noqa: ANN401 - a type made from a val
 
 BOUND_KNOBS: Mapping[str, tuple[str, ...]] = {
     "sensitive_endpoint": ("sensitive",),
+    "fresh_device": ("sensitive",),
     "hosting_network": ("interactive",),
     "stale_authentication": ("max_age_minutes",),
     "weak_authentication": ("level", "levels"),

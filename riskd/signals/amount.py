@@ -43,7 +43,7 @@ def cumulative_amount(amount_24h: float, currency: str, *, limits: Mapping[str, 
     return limit is not None and amount_24h > limit
 
 
-@signal(weight=0.18)
+@signal(weight=0.15)
 def new_payee(recipient_unseen_days: float, *, memory_days: float = 730.0) -> bool:
     """The recipient was never paid in a confirmed success of this subject.
 

@@ -8,7 +8,7 @@ from riskd.signals.signal import signal
 NO_LEVELS: Mapping[str, int] = MappingProxyType({})
 
 
-@signal(weight=0.15)
+@signal(weight=0.10)
 def sensitive_endpoint(action_name: str, *, sensitive: bool = False) -> bool:
     """The action or endpoint is of a sensitive class: administration, payment, export, credential change.
 

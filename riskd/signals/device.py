@@ -20,6 +20,22 @@ def new_device(
     return known_family_strength if family_unseen_days <= memory_days else 1.0
 
 
+@signal(weight=0.25)
+def fresh_device(
+    device_known_days: float,
+    history_days: float,
+    *,
+    days: float = 1.0,
+    min_history_days: float = 7.0,
+    sensitive: bool = False,
+) -> bool:
+    """A sensitive action comes from a device that became known only lately, on an account with older habits.
+
+    False alarms: the first day with a new phone.
+    """
+    return sensitive and device_known_days < days and history_days >= min_history_days
+
+
 @signal(weight=0.40)
 def device_partial_match(device_family_changed: float) -> bool:
     """A known device id comes from another OS or browser than before.

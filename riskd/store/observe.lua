@@ -186,7 +186,12 @@ local function sees_subject(replays)
   if v[3] then
     counts = {cmsgpack.unpack(v[3])}
   end
-  local device_age, _, device_family = known(v[4])
+  local device_age, _, device_more = known(v[4])
+  local device_since, device_family
+  if device_more then
+    device_since, device_family = string.match(device_more, '^([^|]*)|(.*)$')
+    device_family = device_family ~= '' and device_family or nil
+  end
   local family_age, family_count = known(v[5])
   local ip_age = known(v[6])
   local network_age, network_count = known(v[7])
@@ -218,7 +223,7 @@ local function sees_subject(replays)
   local ips_5m, ips_1h, ips_24h = windows(k .. ':i', address, MINUTES_5, HOUR, DAY)
   local failures = within(k .. ':f', HOUR)
   local session_age, hop_age, sessions = sees_sessions(k .. ':s')
-  return array(53, table.concat({
+  return array(54, table.concat({
     pack(v[1], confirmed, age(first), age(last),
       device_age, device_family, family_age, ip_age, network_age, country_age, language_age, recipient_age,
       counts[1], counts[2], counts[3], counts[4], counts[5], counts[6], counts[7],
@@ -231,7 +236,7 @@ local function sees_subject(replays)
       changed('contact', v[14]), changed('password', v[15]), changed('factor', v[16]), changed('recipient', v[17]),
       session_age, hop_age),
     sessions,
-    pack(age(v[18]), age(v[19])),
+    pack(age(v[18]), age(v[19]), age(device_since)),
   }))
 end
 

@@ -112,8 +112,13 @@ local function count_things(k, step)
       time, count, more = string.match(held, '^([^|]+)|(%d+)|(.*)$')
       time, count = tonumber(time), tonumber(count)
     end
-    if kind == 'd' and now >= time then
-      more = family or ''
+    if kind == 'd' then
+      -- When the device first became known, and the family it was last confirmed with.
+      local since, with = string.match(more, '^([^|]*)|(.*)$')
+      if now >= time then
+        with = family or ''
+      end
+      more = (since or string.format('%.3f', now)) .. '|' .. (with or '')
     end
     if step > 0 then
       call('HSET', k, name, string.format('%.3f|%d|', math.max(time, now), count + 1) .. more)

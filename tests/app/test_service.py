@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from riskd.record.reader import read
+from riskd.record.schema import OutcomeRecord
 from riskd.tokens.keyfile import create_key
 from tests.app.riskd import Riskd, amend
 from tests.http.servers import BODY, PATIENCE, Load, Running
@@ -53,6 +54,30 @@ def test_a_decision_its_outcome_and_their_records(riskd: Riskd) -> None:
     assert ready["ready"]
     assert set(ready["parts"]) == {"store", "databases", "model", "policy", "record"}
     assert all(source["licence"] for source in ready["parts"]["databases"]["sources"])
+
+
+def test_fresh_evidence_counts_as_a_passed_step_up(riskd: Riskd) -> None:
+    """The retry after a step-up is allowed by its evidence, and the log says that the step-up was passed."""
+    running = riskd.start()
+    leaked = {"id": "ada", "leaked_credential": True}
+    with running.client() as client:
+        first = client.post("/decide", json=BODY | {"subject": leaked}).json()
+        assert first["decision"] == "step_up"
+        evidence = {
+            "acr": first["step_up"]["acr_values"][0],
+            "amr": first["step_up"]["amr_values"],
+            "auth_time": datetime.now(UTC).isoformat(),
+        }
+        retry = client.post("/decide", json=BODY | {"subject": leaked | evidence}).json()
+        assert retry["decision"] == "allow"
+
+    def told() -> bool:
+        outcomes = [record for record in read(riskd.data_dir / "log") if isinstance(record, OutcomeRecord)]
+        return [(o.decision_id, o.outcome, o.source) for o in outcomes] == [
+            (retry["decision_id"], "step_up_passed", "evidence")
+        ]
+
+    assert eventually(told)
 
 
 def test_the_first_key_is_kept_and_shown_again(riskd: Riskd) -> None:

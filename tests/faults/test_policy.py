@@ -14,10 +14,7 @@ from tests.faults.rig import Behind, Rig, decide, eventually, login, metric
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "missing": lambda path: path.unlink(),
     "empty": lambda path: path.write_bytes(b""),
-    "a directory": lambda path: (path.unlink(), path.mkdir()),
-    "noise": lambda path: path.write_bytes(b"\x00\xff" * 100),
     "half written": lambda path: path.write_bytes(path.read_bytes()[:1500] + b"\n  - {"),
-    "unknown key": lambda path: path.write_text("version: 1\nthreshholds: {step_up: 50}\n"),
     "thresholds turned round": lambda path: path.write_text("version: 1\nthresholds: {step_up: 90, deny: 50}\n"),
 }
 

@@ -26,11 +26,11 @@ _HOUR_S = 3600.0
 class AttackRates:
     """How much is attacked: per thousand honest logins, far above real life, so that catches can be measured."""
 
-    stolen_password: float = 20.0
-    targeted: float = 15.0
-    session_theft: float = 12.0
-    payment_fraud: float = 12.0
-    takeover: float = 12.0
+    stolen_password: float = 8.0
+    targeted: float = 6.0
+    session_theft: float = 5.0
+    payment_fraud: float = 5.0
+    takeover: float = 5.0
     campaigns: tuple[Campaign, ...] = CAMPAIGNS
 
 

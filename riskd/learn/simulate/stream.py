@@ -24,7 +24,7 @@ _STAFF = 25
 class Size:
     """How much to simulate."""
 
-    subjects: int = 10_000
+    subjects: int = 20_000
     """People of the world; each makes 3.9 logins in its 392 days on average."""
     days: int = 120
     """How many days are played, at most `MOST_DAYS`; they end `DONOR_DAYS` before the world does."""
