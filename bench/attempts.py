@@ -51,8 +51,8 @@ class Attempts:
             self._pattern(f"u-{i:010d}", f"d-{i:012x}", self._chance.choice(offices) if i % 4 == 0 else self._home())
             for i in range(KNOWN)
         ]
-        # The device is the request's number, and a newcomer's id as well, so neither comes twice.
-        self._strangers = [self._pattern("%c-%010d", "d-%012x", self._home()) for _ in range(_STRANGER_ADDRESSES)]
+        # The request's number makes device and address, and a newcomer's id as well, so nobody comes twice.
+        self._strangers = [self._pattern("%c-%010d", "d-%012x", self._visitor()) for _ in range(_STRANGER_ADDRESSES)]
 
     def next(self) -> bytes:
         """Return the body of the next login."""
@@ -63,7 +63,8 @@ class Attempts:
         elsewhere = chance < KNOWN_SHARE + ELSEWHERE_SHARE
         subject = (b"u", number * 31 % KNOWN) if elsewhere else (b"n", number)
         stranger = self._strangers[number % _STRANGER_ADDRESSES]
-        return stranger % (number, *subject, number, number, _rtt_ms(number), self.at)
+        host = 100 + number // 156 % 156, 100 + number % 156
+        return stranger % (number, *subject, number, *host, number, _rtt_ms(number), self.at)
 
     def known(self, index: int) -> bytes:
         """Return a login of the known subject `index`."""
@@ -78,6 +79,11 @@ class Attempts:
     def _home(self) -> tuple[str, str, int]:
         network, language, offset = self._chance.choice(_HOMES)
         return str(network[self._chance.randrange(network.num_addresses)]), language, offset
+
+    def _visitor(self) -> tuple[str, str, int]:
+        """Return a home whose last two bytes are still open."""
+        address, language, offset = self._home()
+        return ".".join([*address.split(".")[:2], "%d", "%d"]), language, offset
 
     def _pattern(self, subject: str, device: str, home: tuple[str, str, int]) -> bytes:
         """Return a body with the places of its changing values open; all of one pattern are equally long."""

@@ -66,12 +66,14 @@ def made(model: type[Made], **values: Any) -> Made:  # noqa: ANN401 - the fields
     built here against the model.
     """
     new = model.__new__(model)
-    for name, value in (("__dict__", values), ("__pydantic_fields_set__", values.keys()), *_UNSET):
-        object.__setattr__(new, name, value)
+    _set(new, "__dict__", values)
+    _set(new, "__pydantic_fields_set__", values.keys())
+    _set(new, "__pydantic_extra__", None)
+    _set(new, "__pydantic_private__", None)
     return new
 
 
-_UNSET = (("__pydantic_extra__", None), ("__pydantic_private__", None))
+_set = object.__setattr__
 
 
 class Subject(Wire):
@@ -213,7 +215,7 @@ class Context(Wire):
     def _few_enough_to_look_at(cls, value: object) -> object:
         # The length of a dict is checked last: 100,000 wrong values would first become 400,000 mistakes.
         if isinstance(value, dict) and len(value) > MAX_ATTRIBUTES:
-            raise ValueError(f"at most {MAX_ATTRIBUTES} attributes")  # noqa: TRY004 - pydantic wants a ValueError
+            raise ValueError(f"at most {MAX_ATTRIBUTES} attributes")
         return value
 
     @field_validator("attributes")

@@ -93,7 +93,7 @@ def evaluate(facts: Facts, policy: Policy, model: Model | None) -> Evaluation:
         evidence_met=fresh,
         score=score,
         score_range=_range(facts, total, hits, unknown),
-        hits=_shares(hits, declared, statistical, values),
+        hits=_shares(hits, score, declared, statistical, values),
         unknown=tuple(q.code for q in unknown),
         degraded=tuple(degraded),
         anomaly=anomaly,
@@ -179,10 +179,17 @@ def _range(
 
 
 def _shares(
-    hits: list[tuple[Question, float]], declared: list[float], statistical: list[float], values: list[Any]
+    hits: list[tuple[Question, float]],
+    score: float,
+    declared: list[float],
+    statistical: list[float],
+    values: list[Any],
 ) -> tuple[Hit, ...]:
     if not hits:
         return ()
+    if len(hits) == 1:  # the usual case: the whole score is its share
+        ((q, s),) = hits
+        return (Hit(q, float(s), tuple([values[i] for i in q.index]), score),)
     of_declared, of_statistical = (iter(part) for part in combine.contributions(declared, statistical))
     shares = [
         Hit(

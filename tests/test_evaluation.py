@@ -109,13 +109,13 @@ UNKNOWN: dict[str, dict[str, Any]] = {
     "network": {"network": NetworkFacts(), "down": ("network",)},
     "place": {"place": PlaceFacts()},
     "device": {"device": DeviceFacts()},
-    "history": {"history": None},
+    "history": {"history": None, "down": ("store",)},
     "address_counts": {"address_counts": None},
     "network_counts": {"network_counts": None},
     "device_counts": {"device_counts": None},
     "payload": {"payload": None},
 }
-"""Each group of facts, and how an attempt looks without it."""
+"""Each group of facts, and how an attempt looks without it; `down` says which source failed to give it."""
 
 
 @many
@@ -124,7 +124,7 @@ def test_knowing_less_never_raises_the_score(facts: Facts, dropped: set[str]) ->
     """Take any groups of facts away: the score never rises, since what is unknown is no evidence."""
     less = facts
     for group in dropped:
-        less = replace(less, **UNKNOWN[group])
+        less = replace(less, **{**UNKNOWN[group], "down": (*less.down, *UNKNOWN[group].get("down", ()))})
     assert evaluate(less, POLICY, None).score <= evaluate(facts, POLICY, None).score
 
 

@@ -18,6 +18,8 @@ SAME_SUCCESS_S = 1.0
 
 def distance_km(latitude_a: float, longitude_a: float, latitude_b: float, longitude_b: float) -> float:
     """Great-circle distance in km between two points in degrees, by the haversine formula on a sphere."""
+    if latitude_a == latitude_b and longitude_a == longitude_b:
+        return 0.0  # the usual case, at home, and the formula's own result
     phi_a, phi_b = radians(latitude_a), radians(latitude_b)
     half_phi = (phi_b - phi_a) / 2
     half_lambda = radians(longitude_b - longitude_a) / 2

@@ -1,7 +1,7 @@
 """Whose session: hops, concurrent sessions, replays, account changes and reports."""
 
 from riskd.facts import Facts, LiveSession
-from riskd.features.feature import DAY_S, feature, signal_feature
+from riskd.features.feature import DAY_S, NEVER_DAYS, feature, signal_feature
 from riskd.features.place import net_distance_km, vague
 
 
@@ -69,7 +69,7 @@ def success_after_failures_hours(facts: Facts) -> float | None:
     if history is None:
         return None
     age = history.success_after_failures_age_s
-    return 3650.0 * 24 if age is None else age / 3600
+    return NEVER_DAYS * 24 if age is None else age / 3600
 
 
 @signal_feature
@@ -100,13 +100,19 @@ def credential_change_hours(facts: Facts) -> float | None:
     if history is None:
         return None
     ages = (history.contact_change_age_s, history.password_change_age_s, history.factor_change_age_s)
-    return min((age / 3600 for age in ages if age is not None), default=3650.0 * 24)
+    return min((age / 3600 for age in ages if age is not None), default=NEVER_DAYS * 24)
 
 
 @signal_feature
 def reported_days(facts: Facts) -> float | None:
-    """Days since an attempt was reported as not the subject's, or fraud was confirmed; 3650 when never."""
+    """Days since an attempt was reported as not the subject's, or fraud was confirmed; 3650 when never.
+
+    Answered, and so never, once a later success was confirmed: after a report that takes a passed step-up.
+    """
     history = facts.history
     if history is None:
         return None
-    return 3650.0 if history.reported_age_s is None else history.reported_age_s / DAY_S
+    reported_age_s, success_age_s = history.reported_age_s, history.last_confirmed_age_s
+    if reported_age_s is None or (success_age_s is not None and success_age_s < reported_age_s):
+        return NEVER_DAYS
+    return reported_age_s / DAY_S

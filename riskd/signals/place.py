@@ -3,7 +3,7 @@
 from riskd.signals.signal import signal
 
 
-@signal(weight=0.30)
+@signal(weight=0.26)
 def new_country(country_unseen_days: float, *, memory_days: float = 180.0) -> bool:
     """The country was never part of a confirmed success of this subject.
 
@@ -12,7 +12,7 @@ def new_country(country_unseen_days: float, *, memory_days: float = 180.0) -> bo
     return country_unseen_days > memory_days
 
 
-@signal(weight=0.08)
+@signal(weight=0.05)
 def new_city(km_from_nearest_place: float, *, radius_km: float = 160.0) -> bool:
     """The place is outside the radius of every recent confirmed place.
 
@@ -21,7 +21,7 @@ def new_city(km_from_nearest_place: float, *, radius_km: float = 160.0) -> bool:
     return km_from_nearest_place > radius_km
 
 
-@signal(weight=0.50)
+@signal(weight=0.48)
 def impossible_travel(travel_speed_kmh: float, *, max_speed_kmh: float = 900.0) -> bool:
     """The last confirmed place is further away than an airliner could have covered since.
 
@@ -30,7 +30,7 @@ def impossible_travel(travel_speed_kmh: float, *, max_speed_kmh: float = 900.0) 
     return travel_speed_kmh > max_speed_kmh
 
 
-@signal(weight=0.10)
+@signal(weight=0.06)
 def far_from_usual(km_from_nearest_place: float, *, distance_km: float = 1000.0) -> bool:
     """The place is far from each of the last confirmed places.
 

@@ -22,7 +22,7 @@ def replayed_request(replay_age_s: float, *, window_s: float = 3600.0) -> bool:
     return 0 <= replay_age_s <= window_s
 
 
-@signal(weight=0.50, dated_by="sessions_together_age_s")
+@signal(weight=0.48, dated_by="sessions_together_age_s")
 def concurrent_sessions(
     session_distance_km: float, sessions_together_age_s: float, *, min_distance_km: float = 500.0
 ) -> bool:

@@ -22,7 +22,7 @@ def rare_for_subject(rarity_log_ratio: float, *, min_nats: float = 4.0, nats_per
 
 
 @signal(weight=0.85, statistical=True)
-def anomalous(anomaly_score: float, *, min_score: float = 0.99, sharpness: float = 0.16) -> float:
+def anomalous(anomaly_score: float, *, min_score: float = 0.99, sharpness: float = 0.125) -> float:
     """All features together are odder than nearly every honest attempt.
 
     False alarms: by construction `1 - min_score` of honest attempts; the evidence grows with the rarity of the score.

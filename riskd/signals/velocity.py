@@ -97,7 +97,7 @@ def password_spray(
     confirmed_subjects_on_ip: float,
     confirmed_subjects_on_network: float,
     *,
-    min_subjects_ip: float = 5.0,
+    min_subjects_ip: float = 3.0,
     min_subjects_network: float = 30.0,
     learned_share: float = 0.3,
 ) -> bool:

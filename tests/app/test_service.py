@@ -59,16 +59,19 @@ def test_a_decision_its_outcome_and_their_records(riskd: Riskd) -> None:
 def test_fresh_evidence_counts_as_a_passed_step_up(riskd: Riskd) -> None:
     """The retry after a step-up is allowed by its evidence, and the log says that the step-up was passed."""
     running = riskd.start()
-    leaked = {"id": "ada", "leaked_credential": True}
+    odd = {
+        "action": {"name": "change_password"},
+        "context": {"ip": "185.220.101.1", "user_agent": "curl/8.5.0", "network": {"kind": "tor"}},
+    }
     with running.client() as client:
-        first = client.post("/decide", json=BODY | {"subject": leaked}).json()
+        first = client.post("/decide", json=BODY | odd).json()
         assert first["decision"] == "step_up"
         evidence = {
             "acr": first["step_up"]["acr_values"][0],
             "amr": first["step_up"]["amr_values"],
             "auth_time": datetime.now(UTC).isoformat(),
         }
-        retry = client.post("/decide", json=BODY | {"subject": leaked | evidence}).json()
+        retry = client.post("/decide", json=BODY | odd | {"subject": {"id": "ada"} | evidence}).json()
         assert retry["decision"] == "allow"
 
     def told() -> bool:

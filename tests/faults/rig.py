@@ -19,7 +19,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from riskd.policy.load import SHIPPED
-from riskd.record.reader import ReadReport, read
+from riskd.record.reader import ReadReport, find, read
 from riskd.record.schema import DecisionRecord, Record
 from riskd.tokens.keyfile import create_key
 from tests.app.riskd import amend
@@ -107,8 +107,9 @@ class Rig:
         return list(read(self.log, report=report))
 
     def record(self, decision_id: str) -> DecisionRecord:
-        """Return the record of one decision, there exactly once."""
-        (found,) = (r for r in self.records() if isinstance(r, DecisionRecord) and r.decision_id == decision_id)
+        """Return the record of one decision."""
+        found = find(self.log, decision_id)
+        assert found is not None
         return found
 
     def close(self) -> None:
