@@ -6,6 +6,7 @@ a caller sends can forge a log line.
 """
 
 from datetime import datetime
+from math import copysign
 from enum import IntEnum, StrEnum
 from math import copysign
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -114,6 +115,8 @@ class Action(Wire):
     def _amount_has_a_currency(self) -> Self:
         if self.amount is not None and self.currency is None:
             raise ValueError("amount needs a currency (ISO 4217, e.g. EUR)")
+        if self.amount == 0 and copysign(1.0, self.amount) < 0:
+            raise ValueError("amount is minus zero")
         if self.amount == 0 and copysign(1.0, self.amount) < 0:
             raise ValueError("amount must not be negative, minus zero included")
         return self

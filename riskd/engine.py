@@ -54,6 +54,7 @@ class Engine:
         self._redaction = redaction
         self._metrics = metrics
         self._on_evidence = on_evidence
+        self._store_failures = metrics.store_failures.at("observe")
         stages = metrics.stage_seconds
         self._enrich_s, self._store_s = stages.at("enrich"), stages.at("store")
         self._evaluate_s, self._record_s = stages.at("evaluate"), stages.at("record")
@@ -74,6 +75,7 @@ class Engine:
         try:
             seen: Observation | None = await self._store.observe(attempt)
         except StoreUnavailable:
+            self._store_failures.inc()
             seen = None
         fetched = perf_counter()
 

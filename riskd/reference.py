@@ -51,7 +51,7 @@ Keys of the policy file. `*` stands for a name of yours, `[]` for each item of a
 `30s`, `5m`, `12h` or `7d`. `signals.<code>` takes `weight`, `floor`, `enabled` and the signal's knobs.
 
 Classes of actions and resources take {rules} too. What they leave out they inherit: a resource from the action, the
-action from the top. `thresholds` and `requires` are taken whole; `signals` key by key.
+action from the top; in `thresholds`, `requires` and `signals` each key on its own.
 """
 
 
@@ -155,8 +155,6 @@ def _signal(declared: Signal) -> str:
 
 
 def _plain(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, int | float) else "none"
 
 

@@ -144,7 +144,7 @@ def test_refused(path: str, value: object) -> None:
         taken(with_(path, value))
 
 
-@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "1e999", '"1500"', "true", "-1", "1e16"])
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "1e999", '"1500"', "true", "-1", "-0.0", "1e16"])
 def test_an_amount_is_a_finite_number(word: str) -> None:
     """An amount is a finite number of money, not a word, a flag or less than nothing."""
     body = json.dumps(with_("action", {"name": "pay", "amount": 0, "currency": "EUR"})).replace("0,", f"{word},", 1)

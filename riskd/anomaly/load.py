@@ -81,6 +81,7 @@ def _session(raw: bytes, path: Path) -> ort.InferenceSession:
     # One row on one core: threads would only cost, and would fight the event loop.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # one row of 37 numbers needs no arena of megabytes
     options.log_severity_level = 4
     try:
         return ort.InferenceSession(raw, options, providers=["CPUExecutionProvider"])

@@ -62,7 +62,11 @@ def train(
     """Train the anomaly model on a decision log and make it current; running services take it over."""
     from riskd.learn.train import train as run  # noqa: PLC0415 - imports scikit-learn
 
-    done = run(_log_folder(log), models or settings().models_dir, now=datetime.now(UTC), source=source, seed=seed)
+    folder = _log_folder(log)
+    # A simulation leaves the truth beside its log; real traffic has none.
+    native = not (folder.parent / "truth.jsonl").exists()
+    where = models or settings().models_dir
+    done = run(folder, where, now=datetime.now(UTC), source=source, native=native, seed=seed)
     if as_json:
         print_json({"version": done.version, "folder": str(done.folder), "rows": done.rows, "metrics": done.metrics})
     else:

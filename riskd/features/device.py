@@ -121,7 +121,7 @@ def browser_age_years(facts: Facts) -> float | None:
 @feature
 def family_rarity_nats(facts: Facts, population: Population) -> float | None:
     """Rarity of the OS and browser family among everybody's honest attempts, nats."""
-    if population.empty or facts.device.family is None:
+    if population.empty or not population.native or facts.device.family is None:
         return None
     return population.family.nats(facts.device.family)
 

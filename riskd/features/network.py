@@ -42,7 +42,7 @@ def network_last_used_days(facts: Facts) -> float | None:
 @feature
 def network_rarity_nats(facts: Facts, population: Population) -> float | None:
     """Rarity of the network among everybody's honest attempts, nats."""
-    if population.empty or facts.network.key is None:
+    if population.empty or not population.native or facts.network.key is None:
         return None
     return population.network.nats(facts.network.key)
 

@@ -104,7 +104,7 @@ def travel_speed_kmh(facts: Facts) -> float | None:
 @feature
 def country_rarity_nats(facts: Facts, population: Population) -> float | None:
     """Rarity of the country among everybody's honest attempts, nats (0 = everybody, 7 = one in a thousand)."""
-    if population.empty or facts.place.country is None:
+    if population.empty or not population.native or facts.place.country is None:
         return None
     return population.country.nats(facts.place.country)
 

@@ -53,6 +53,10 @@ class Population(Struct, frozen=True, forbid_unknown_fields=True):
     hour: tuple[float, ...] = (1.0 / HOURS,) * HOURS
     """Probability of each hour of the day, UTC: 24 values above 0 that add up to 1."""
 
+    native: bool = True
+    """Counted on this deployment's own traffic. A simulated population's networks and countries are nobody's: rarity
+    among them would make every real network odd, so it stays unknown."""
+
     @property
     def empty(self) -> bool:
         """Nothing was counted: rarity is unknown."""

@@ -55,15 +55,17 @@ def train(
     *,
     now: datetime,
     source: str,
+    native: bool = True,
     seed: int = 1,
-    trees: int = 150,
-    samples: int = 512,
+    trees: int = 100,
+    samples: int = 256,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Trained:
     """Train on the log's decisions from `since` to `until` and make the result current in `models`.
 
-    `source` says in words where the log came from; `samples` is how many rows each tree sees. Raises ModelError when
+    `source` says in words where the log came from, `native` whether it is this deployment's own traffic and no
+    simulation; `samples` is how many rows each tree sees. Raises ModelError when
     the log holds too few trusted attempts or the artifact would not equal the forest.
     """
     report, sample = ReadReport(), TrustedSample()
@@ -74,7 +76,7 @@ def train(
         raise ModelError(
             f"{log}: {len(facts)} trusted attempts, at least {round(LEAST_ROWS / CALIBRATION_SHARE)} are needed"
         )
-    population = _population(facts[:split])
+    population = _population(facts[:split], native=native)
     matrix = vectors(facts, population)
     fitted, held_out = matrix[:split], matrix[split:]
     forest = IsolationForest(n_estimators=trees, max_samples=min(samples, split), random_state=seed).fit(fitted)
@@ -126,8 +128,9 @@ def vectors(facts: Sequence[Facts], population: Population) -> npt.NDArray[np.fl
     return matrix
 
 
-def _population(facts: Sequence[Facts]) -> Population:
+def _population(facts: Sequence[Facts], *, native: bool) -> Population:
     return Population(
+        native=native,
         country=Table.of(attempt.place.country for attempt in facts),
         network=Table.of(attempt.network.key for attempt in facts),
         family=Table.of(attempt.device.family for attempt in facts),

@@ -13,7 +13,7 @@ from msgspec import Struct
 from riskd.contract import Obligation, Outcome, StepUp
 from riskd.policy.combine import evidence
 from riskd.policy.ladder import Ladder
-from riskd.policy.schema import ActionRules, Match, PolicyFile, Requires, Rules
+from riskd.policy.schema import ActionRules, Match, PolicyFile, Requires, Rules, Section, inherited
 from riskd.signals import INPUTS, SIGNALS, Signal
 
 MAX_PLANS = 4096
@@ -177,11 +177,15 @@ _INHERITED = ("thresholds", "fail_mode", "level", "requires", "sensitive", "limi
 
 
 def _inherited(layers: list[Rules]) -> dict[str, Any]:
-    """Take each rule from the most specific layer that sets it."""
-    return {
-        name: next(value for layer in reversed(layers) if (value := getattr(layer, name)) is not None)
-        for name in _INHERITED
-    }
+    """Take each rule from the most specific layer that sets it, and each threshold and requirement on its own."""
+    found: dict[str, Any] = {}
+    for layer in layers:
+        for name in _INHERITED:
+            value = getattr(layer, name)
+            if value is not None:
+                beneath = found.get(name)
+                found[name] = inherited(value, beneath) if isinstance(beneath, Section) else value
+    return found
 
 
 def _question(code: str, layers: list[Rules], bound: Mapping[str, Any]) -> Question | None:

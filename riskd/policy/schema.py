@@ -6,7 +6,7 @@ Durations are written `30s`, `5m`, `12h`, `7d`, or as a number of seconds.
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
@@ -44,6 +44,16 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+Part = TypeVar("Part", bound=Section)
+
+
+def inherited(section: Part | None, beneath: Part) -> Part:
+    """Return a section as it holds: what it leaves out comes from the section beneath."""
+    if section is None:
+        return beneath
+    return beneath.model_copy(update={name: getattr(section, name) for name in section.model_fields_set})
+
+
 class Thresholds(Section):
     """Scores at which the outcome changes, 0 to 100."""
 
@@ -52,7 +62,7 @@ class Thresholds(Section):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.step_up > self.deny:
+        if {"step_up", "deny"} <= self.model_fields_set and self.step_up > self.deny:
             raise ValueError(f"step_up ({self.step_up:g}) must not exceed deny ({self.deny:g})")
         return self
 
@@ -326,9 +336,12 @@ class PolicyFile(Rules):
                     raise ValueError(f"action {name!r} is in two classes: {seen[name]} and {kind}")
                 seen[name] = kind
         steps = {step.level for step in self.assurance.levels}
-        places: list[tuple[str, Rules]] = [("level", self), *self.actions.items()]
+        places: list[tuple[str, Rules]] = [("defaults", self), *self.actions.items()]
         places.extend((rule.name, rule) for rule in self.resources)
         for where, place in places:
+            at = inherited(place.thresholds, self.thresholds)
+            if at.step_up > at.deny:
+                raise ValueError(f"{where}: step_up ({at.step_up:g}) must not exceed the deny it gets ({at.deny:g})")
             required = None if place.requires is None else place.requires.level or None
             for level in (place.level, required):
                 if level is not None and level not in steps:

@@ -177,7 +177,7 @@ def test_14_a_wrong_policy_refuses_to_start(riskd: Riskd) -> None:
     """At start the first mistake is one line with its place, and nothing listens."""
     riskd.policy.write_text("version: 1\nsignals: {new_devise: {weight: 0.1}}\n")
     process = riskd.launch()
-    out, err = process.communicate(timeout=PATIENCE * 2)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (1, "")
     (line,) = [line for line in err.splitlines() if not line.startswith("{")]
     assert line.startswith(f"riskd: {riskd.policy}: ")
@@ -188,7 +188,7 @@ def test_8_a_missing_model_refuses_to_start_unless_the_policy_allows_it(riskd: R
     """Where the policy wants a model, none is one clear line."""
     amend(riskd.policy, anomaly={"missing": "refuse"})
     process = riskd.launch()
-    _, err = process.communicate(timeout=PATIENCE * 2)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "CURRENT" in err.splitlines()[-1]
 

@@ -31,7 +31,7 @@ PAYMENT = {"amount": 100.0, "currency": "EUR", "recipient": "r"}
         ({}, 50.0, 5, None),
     ],
 )
-def test_ratio(  # noqa: PLR0917 - a table
+def test_ratio(
     compute: Any,  # noqa: ANN401
     known: str,
     action: dict[str, Any],

@@ -137,7 +137,7 @@ def test_the_hour_counts() -> None:
     st.floats(-1, 1),
     st.floats(-1, 1),
 )
-def test_always_finite(confirmed: int, count: int, country: str, network: str, sine: float, cosine: float) -> None:  # noqa: PLR0917
+def test_always_finite(confirmed: int, count: int, country: str, network: str, sine: float, cosine: float) -> None:
     """Whatever the counts, the ratio is a finite number."""
     seen = min(count, confirmed)
     known = {

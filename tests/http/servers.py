@@ -14,7 +14,7 @@ from typing import Self
 
 import httpx
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds after which a test gives up waiting."""
 BODY = {"subject": {"id": "ada"}, "action": {"name": "login"}, "context": {"ip": "192.0.2.1"}}
 PARENT = """
@@ -64,7 +64,7 @@ class Running:
     def end(self, number: int = signal.SIGTERM) -> int:
         """End it with a signal; return its exit status."""
         self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE)
 
     def worker_pids(self) -> list[int]:
         """Return the ids of the worker processes."""

@@ -61,6 +61,8 @@ def test_it_serves_as_make_run_does() -> None:
     """Both start the same command."""
     assert arguments("CMD") == ['["riskd", "serve"]']
     assert re.search(
-        r"^run:.*\n\t@RISKD_PORT=\$\(PORT\) exec \$\(BIN\)/riskd serve$", (ROOT / "Makefile").read_text(), re.MULTILINE
+        r"^run:.*\n(?:\t.*\n)*\t@RISKD_PORT=\$\(PORT\) exec \$\(BIN\)/riskd serve$",
+        (ROOT / "Makefile").read_text(),
+        re.MULTILINE,
     )
     assert "healthz" in arguments("HEALTHCHECK")[0]

@@ -1,11 +1,9 @@
 """Start, restart and end of the service, under load."""
 
-import contextlib
 import json
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -21,14 +19,6 @@ def gone(pid: int) -> bool:
             return True
         time.sleep(0.05)
     return False
-
-
-@contextlib.contextmanager
-def within(seconds: float = PATIENCE) -> Iterator[None]:
-    """Fail when the block takes longer."""
-    began = time.monotonic()
-    yield
-    assert time.monotonic() - began < seconds
 
 
 def test_one_line_says_that_it_is_ready(start: Start) -> None:
@@ -52,8 +42,7 @@ def test_30_term_under_full_load_cuts_nobody(start: Start) -> None:
         time.sleep(0.2)
         probed = probe.get("/readyz")
         assert (probed.status_code, probed.json()["draining"]) == (503, True)
-        with within(5.0):
-            assert running.process.wait(PATIENCE) == 0
+        assert running.process.wait(PATIENCE) == 0
     assert load.failures == []
     assert load.answered > 100
 
@@ -72,15 +61,14 @@ def test_a_request_under_way_is_finished(start: Start) -> None:
 
 def test_a_second_term_ends_at_once(start: Start) -> None:
     """Who asks twice does not want to wait for the slow ones."""
-    running = start(drain=8.0)
-    slow = BODY | {"action": {"name": "sleep_20"}}
+    running = start(drain=50.0)
+    slow = BODY | {"action": {"name": "sleep_90"}}
     with running.connect() as connection:
         connection.sendall(request("/decide", json.dumps(slow).encode()))
         time.sleep(0.1)
         running.process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
-        with within(5.0):
-            assert running.end() == 0
+        assert running.end() == 0
 
 
 def test_restart_under_load_loses_nothing(start: Start) -> None:

@@ -14,6 +14,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.model_selection import GroupKFold, cross_val_predict
+from threadpoolctl import threadpool_limits
 
 from riskd.learn.simulate.attempt import HONEST, KINDS, LOGIN, TRANSFER, Attempt
 from riskd.learn.simulate.devices import MODELS, user_agent
@@ -112,9 +113,10 @@ def test_no_group_of_attributes_betrays_an_attacker(kind: str, rows: list[Row]) 
         classifier = HistGradientBoostingClassifier(
             max_iter=30, max_leaf_nodes=8, min_samples_leaf=60, class_weight="balanced", random_state=1
         )
-        scores = cross_val_predict(
-            classifier, matrix[:, columns], truth, groups=groups, cv=GroupKFold(5), method="predict_proba"
-        )[:, 1]
+        with threadpool_limits(1):  # many threads on few busy cores wait for each other
+            scores = cross_val_predict(
+                classifier, matrix[:, columns], truth, groups=groups, cv=GroupKFold(5), method="predict_proba"
+            )[:, 1]
         auc = roc_auc_score(truth, scores)
         stopped, caught, _ = roc_curve(truth, scores)
         catch = caught[np.searchsorted(stopped, 0.01, side="right") - 1]

@@ -118,6 +118,26 @@ def test_what_an_action_does_not_say_it_inherits() -> None:
     assert plan("login", kind="document").sensitive
 
 
+def test_one_threshold_leaves_the_other() -> None:
+    """A class that sets one threshold or requirement inherits the other, and does not fall back to a laxer default."""
+    rules = """
+thresholds: {step_up: 20, deny: 40}
+requires: {level: 2, max_age: 1h}
+actions:
+  pay: {names: [pay], thresholds: {step_up: 10}, requires: {max_age: 5m}}
+resources: [{name: vault, match: {endpoint: [/vault]}, thresholds: {deny: 30}}]
+"""
+    found = policy(LADDER + rules)
+    its_plan = found.plan("pay", None, None, None)
+    assert (its_plan.step_up_at, its_plan.deny_at) == (10, 40)
+    assert (its_plan.level, its_plan.max_age) == (2, timedelta(minutes=5))
+    weak = question(its_plan, "weak_authentication")
+    assert weak is not None
+    assert weak.ask("one")
+    vault = found.plan("pay", "/vault", None, None)
+    assert (vault.step_up_at, vault.deny_at) == (10, 30)
+
+
 def test_the_first_resource_that_matches_wins() -> None:
     """Rules are tried in their order, and every part of a match must hold."""
     assert plan("login", "/public/vault", "GET").level == 2
