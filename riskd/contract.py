@@ -6,7 +6,6 @@ a caller sends can forge a log line.
 """
 
 from datetime import datetime
-from math import copysign
 from enum import IntEnum, StrEnum
 from math import copysign
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -116,8 +115,6 @@ class Action(Wire):
         if self.amount is not None and self.currency is None:
             raise ValueError("amount needs a currency (ISO 4217, e.g. EUR)")
         if self.amount == 0 and copysign(1.0, self.amount) < 0:
-            raise ValueError("amount is minus zero")
-        if self.amount == 0 and copysign(1.0, self.amount) < 0:
             raise ValueError("amount must not be negative, minus zero included")
         return self
 
@@ -193,6 +190,9 @@ class Context(Wire):
 
     ip: Annotated[str, StringConstraints(max_length=64, min_length=2, pattern=PRINTABLE)] | None = None
     """The client's IPv4 or IPv6 address, without port. IPv4-mapped IPv6 counts as the IPv4 address in it."""
+    forwarded_for: Annotated[str, StringConstraints(max_length=4096, pattern=PRINTABLE)] | None = None
+    """The X-Forwarded-For header as your server received it; `ip` is then the peer that sent it. Believed only from
+    the right and through `RISKD_TRUSTED_PROXIES`: what a client wrote into it itself counts for nothing."""
     user_agent: LongText | None = None
     client_hints: ClientHints | None = None
     device_id: Text | None = None

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,15 @@ from riskd import decision_id
 from riskd.answer import answer
 from riskd.contract import DecideRequest, Decision, DecisionRequest, OutcomeReport, Reported
 from riskd.decision_id import Verdict
+from riskd.enrich.enrich import Enricher
+from riskd.enrich.geo import Geo
 from riskd.errors import ConflictError, StoreUnavailable
 from riskd.evaluation import evaluate
 from riskd.policy import Policy
 from riskd.record.reader import find, read
 from riskd.record.schema import DecisionRecord
 from riskd.store import Attempt, Observation
-from tests.conftest import NOON, Live
+from tests.conftest import IDENTITY, NOON, Live
 
 MakeRequest = Callable[..., DecideRequest]
 ABROAD = {"ip": "177.36.0.1", "device_id": "other", "accept_language": "pt-BR", "utc_offset_minutes": -180}
@@ -224,3 +227,21 @@ async def test_a_device_known_for_minutes_is_still_fresh(live: Live, make_reques
     assert "fresh_device" not in _codes(laptop)
     later = await live.engine.decide(soon, now=NOON + timedelta(days=2))
     assert "fresh_device" not in _codes(later)
+
+
+@pytest.mark.parametrize(
+    ("peer", "header", "same"),
+    [
+        ("10.0.0.7", "1.2.3.4, 81.2.69.142", True),  # the right-most hop that is no trusted proxy
+        ("10.0.0.7", "81.2.69.142, 177.36.0.1", False),  # what the client wrote itself counts for nothing
+        ("177.36.0.1", "81.2.69.142", False),  # the peer is no trusted proxy: the header is ignored
+    ],
+)
+async def test_forwarded_for_is_read_from_the_right(
+    live: Live, make_request: MakeRequest, tmp_path: Path, peer: str, header: str, same: bool
+) -> None:
+    """The client behind trusted proxies is the known address, and a spoofed header does not make it so."""
+    await _habit(live, make_request)
+    live.engine._enricher = Enricher(IDENTITY, Geo(tmp_path), trusted=(ip_network("10.0.0.0/8"),))
+    decision = await live.engine.decide(make_request(context={"ip": peer, "forwarded_for": header}), now=NOON)
+    assert ("new_ip" not in _codes(decision)) is same

@@ -12,6 +12,7 @@ from riskd.anomaly.model import Model
 from riskd.contract import Decision
 from riskd.engine import Engine
 from riskd.enrich.enrich import Enricher
+from riskd.enrich.forwarded import TrustedProxies
 from riskd.enrich.geo import Geo
 from riskd.enrich.identity import Keep, KeptField, Pseudonyms, load_secrets
 from riskd.enrich.lists import NetworkLists
@@ -49,12 +50,14 @@ def open_geo(settings: Settings) -> Geo:
     return Geo(settings.data_dir, city=settings.geo_city, asn=settings.geo_asn, anonymous=settings.geo_anonymous)
 
 
-def open_enricher(policy: Policy, path: Path, pseudonyms: Pseudonyms, geo: Geo) -> Enricher:
+def open_enricher(
+    policy: Policy, path: Path, pseudonyms: Pseudonyms, geo: Geo, trusted: TrustedProxies = ()
+) -> Enricher:
     """Build an enricher with the policy's lists, whose files are named relative to the policy at `path`."""
     feeds = {feed.name: path.parent / feed.file for feed in policy.file.lists.feeds}
     kept = policy.file.record.keep
     keep: dict[KeptField, Keep] = {"ip": kept.ip, "device": kept.device_id}
-    return Enricher(pseudonyms, geo, NetworkLists(feeds, policy.file.lists.deny.networks), keep)
+    return Enricher(pseudonyms, geo, NetworkLists(feeds, policy.file.lists.deny.networks), keep, trusted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Parts:
     policy_path: Path
     pseudonyms: Pseudonyms
     geo: Geo
+    trusted: TrustedProxies
     store: Store
     writer: Writer
     metrics: Metrics
@@ -72,7 +76,7 @@ class Parts:
 
     def enricher(self, policy: Policy) -> Enricher:
         """Build an enricher by a policy; raises DataError for lists that are wrong."""
-        return open_enricher(policy, self.policy_path, self.pseudonyms, self.geo)
+        return open_enricher(policy, self.policy_path, self.pseudonyms, self.geo, self.trusted)
 
     def engine(self, policy: Policy, model: Model | None, enricher: Enricher) -> Engine:
         """Join all to an engine, and let the metrics know the policy's actions."""
@@ -139,6 +143,7 @@ def open_parts(
         policy_path=policy_path(settings),
         pseudonyms=load_secrets(settings.data_dir),
         geo=open_geo(settings),
+        trusted=settings.trusted_proxies,
         store=policy_store(settings, url, policy),
         writer=policy_writer(settings, policy, metrics),
         metrics=metrics,

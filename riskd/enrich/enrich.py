@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Self
 
 from msgspec import Struct
 
@@ -11,15 +10,15 @@ from riskd.contract import Context, DecisionRequest, Network, Place
 from riskd.enrich.address import Address, parse_address
 from riskd.enrich.device import read_device, without_user_agent
 from riskd.enrich.email import is_disposable
+from riskd.enrich.forwarded import TrustedProxies, client_ip
 from riskd.enrich.geo import Geo
-from riskd.enrich.identity import Keep, KeptField, Pseudonyms, load_secrets
+from riskd.enrich.identity import Keep, KeptField, Pseudonyms
 from riskd.enrich.lists import NetworkLists
 from riskd.enrich.path import normalise_path
 from riskd.enrich.records import KnownNetwork
 from riskd.enrich.told import told_network, told_place
 from riskd.errors import ConfigError
 from riskd.facts import ActionFacts, AttributeValue, DeviceFacts, NetworkFacts, PlaceFacts, SubjectFacts
-from riskd.settings import Settings
 
 
 class Draft(Struct, frozen=True, kw_only=True):
@@ -58,27 +57,21 @@ class Enricher:
         geo: Geo,
         lists: NetworkLists | None = None,
         keep: Mapping[KeptField, Keep] | None = None,
+        trusted: TrustedProxies = (),
     ) -> None:
-        """`keep` says per field what facts may hold; raises ConfigError when it would truncate anything but the IP."""
+        """`keep` says per field what facts may hold, `trusted` whose forwarded headers are believed.
+
+        Raises ConfigError when `keep` would truncate anything but the IP.
+        """
         self.geo, self.lists = geo, lists or NetworkLists()
         self._pseudonyms = pseudonyms
+        self._trusted = trusted
         self._keep = dict(keep or {})
         for field, kept in self._keep.items():
             if kept == "truncate" and field != "ip":
                 raise ConfigError(f"{field} can be kept as hash or plain; only ip can be truncated")
         with contextlib.suppress(Exception):  # a broken parser is named in the drafts, not here
             read_device(Context(user_agent="Mozilla/5.0"), None, None)  # compiles patterns, 0.2 s, before it matters
-
-    @classmethod
-    def open(
-        cls,
-        settings: Settings,
-        lists: NetworkLists | None = None,
-        keep: Mapping[KeptField, Keep] | None = None,
-    ) -> Self:
-        """Build from the environment's settings; raises ConfigError or DataError."""
-        geo = Geo(settings.data_dir, city=settings.geo_city, asn=settings.geo_asn, anonymous=settings.geo_anonymous)
-        return cls(load_secrets(settings.data_dir), geo, lists, keep)
 
     def refresh(self) -> tuple[str, ...]:
         """Take over databases and lists that changed; return one line per file that is not in use as it stands now.
@@ -91,7 +84,7 @@ class Enricher:
         """Return what is known of the attempt; raises RequestError (422) for a malformed IP and nothing else."""
         context, subject = request.context, request.subject
         time = (context.time or now).astimezone(UTC)
-        address = parse_address(context.ip) if context.ip is not None else None
+        address = self._address(context)
         down: list[str] = []
         network = self._network(address, context.network, time.date(), down)
         device_key, device = self._kept("device", context.device_id)
@@ -125,6 +118,13 @@ class Enricher:
             payload_key=payload_key,
             recipient_key=recipient_key,
         )
+
+    def _address(self, context: Context) -> Address | None:
+        if context.ip is None or context.forwarded_for is None:
+            return None if context.ip is None else parse_address(context.ip)
+        parse_address(context.ip)  # a malformed peer is the caller's mistake, whatever the header says
+        client = client_ip(context.ip, [(b"x-forwarded-for", context.forwarded_for.encode())], self._trusted)
+        return None if client is None else parse_address(client)
 
     def _kept(self, field: KeptField, value: str | None) -> tuple[str | None, str | None]:
         """Return the key of a value and what facts may hold of it."""

@@ -17,7 +17,7 @@ def rarity_log_ratio(facts: Facts, population: Population) -> float | None:
 
     After Freeman et al., NDSS 2016, doi 10.14722/ndss.2016.23240: the sum over attributes of ln p(x) minus
     ln p(x | subject). The subject's own probability backs off from the network to its country and from both to the
-    population with weight 1; the hour adds a von Mises density around the subject's mean hour. Unknown without confirmed
+    population with weight 1; the hour adds a von Mises density around the mean hour. Unknown without confirmed
     history.
     """
     history = facts.history

@@ -6,6 +6,7 @@
 A body never repeats a value the caller sent: it may be a secret, and it would end in somebody's log.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,7 @@ MAX_FIELDS: Final = 20
 """Mistakes told per body; a body with thousands of them gets no thousands of lines back."""
 MAX_PATH_PART: Final = 64
 """Characters shown of a key the caller made up."""
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*$|\d{1,5}$")
 
 Header = tuple[bytes, bytes]
 
@@ -114,5 +116,8 @@ def field_mistakes(errors: list[ErrorDetails]) -> list[dict[str, str]]:
 
 
 def _shown(part: int | str) -> str:
+    """Return a part of a path; a key that is no identifier may be anything, a password among it, and is left out."""
     text = str(part)
+    if not _IDENTIFIER.match(text):
+        return "…"
     return text if len(text) <= MAX_PATH_PART else text[:MAX_PATH_PART] + "…"

@@ -89,6 +89,8 @@ def _parse_yaml(content: bytes, source: str) -> CommentedMap:
         raise PolicyError(source, (Mistake(mark.line + 1 if mark else 0, "", f"not YAML: {problem}"),)) from error
     except (YAMLError, ValueError, RecursionError) as error:
         raise _whole_file(source, f"not YAML: {' '.join(str(error).split())}") from error
+    except TypeError as error:  # the only thing that YAML cannot put into a mapping
+        raise _whole_file(source, "has a mapping in place of a key; keys must be text") from error
     if tree is None:
         raise _whole_file(source, "is empty; `riskd init` writes a commented default")
     if not isinstance(tree, CommentedMap):

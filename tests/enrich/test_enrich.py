@@ -17,7 +17,6 @@ from riskd.enrich.lists import NetworkLists
 from riskd.enrich.sources import sources
 from riskd.errors import ConfigError, DataError, RequestError
 from riskd.facts import DeviceFacts, NetworkFacts, PlaceFacts
-from riskd.settings import Settings
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 NAMES = Pseudonyms(b"k" * 32)
@@ -213,7 +212,7 @@ def test_failing_database_is_named(tmp_path: Path, write_mmdb: WriteMmdb) -> Non
     blob = city.read_bytes()
     at = blob.rindex(b"59" * 40)
     city.write_bytes(blob[: at - 3] + b"\xff" * 60 + blob[at + 57 :])
-    enricher = Enricher.open(Settings(data_dir=tmp_path, geo_city=city))
+    enricher = Enricher(NAMES, Geo(tmp_path, city=city))
     made = draft(enricher, ip="81.59.0.1", user_agent=CHROME)
     assert made.down == ("geo",)
     assert made.place == PlaceFacts()
@@ -241,7 +240,7 @@ def test_other_failing_sources_are_named(tmp_path: Path, monkeypatch: pytest.Mon
 def test_missing_database_stops_the_start(tmp_path: Path) -> None:
     """A configured database that is not there is one clear line."""
     with pytest.raises(DataError, match=r"missing\.mmdb: No such file"):
-        Enricher.open(Settings(data_dir=tmp_path, geo_city=tmp_path / "missing.mmdb"))
+        Geo(tmp_path, city=tmp_path / "missing.mmdb")
 
 
 def test_sources(tmp_path: Path, write_mmdb: WriteMmdb) -> None:
@@ -249,7 +248,7 @@ def test_sources(tmp_path: Path, write_mmdb: WriteMmdb) -> None:
     city = write_mmdb("city.mmdb", "GeoLite2-City", {"81.2.69.0/24": {"country": {"iso_code": "GB"}}})
     (tmp_path / "feed.txt").write_text("81.2.69.0/24\n")
     lists = NetworkLists({"feed": tmp_path / "feed.txt"})
-    enricher = Enricher.open(Settings(data_dir=tmp_path, geo_city=city), lists)
+    enricher = Enricher(NAMES, Geo(tmp_path, city=city), lists)
     listed = {source.name: source for source in sources(enricher, tmp_path, datetime.now(UTC))}
     assert listed["GeoLite2-City"].path == str(city)
     assert listed["GeoLite2-City"].age_days == 0

@@ -54,7 +54,7 @@ def test_case_30_restart_under_load_with_two_workers(rig: Rig) -> None:
 
 def test_case_30_overload_is_told_so(rig: Rig) -> None:
     """Beyond the requests that a worker holds, and beyond a key's rate, callers are told when to come again."""
-    running = rig.start(MAX_IN_FLIGHT="4", RATE_LIMIT="200")
+    running = rig.start(MAX_IN_FLIGHT="4", RATE_LIMIT="5")
     callers = [running.connect() for _ in range(64)]
     told: dict[int, set[str | None]] = {}
     data = request("/decide", json.dumps(login()).encode(), key=rig.key)

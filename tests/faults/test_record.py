@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,8 +50,9 @@ def free_the_disk(rig: Rig) -> None:
 
 
 def take_the_disk(rig: Rig) -> None:
-    """Put a file where the log's folder was, as when a volume is gone."""
-    rig.log.rename(rig.home / "away")
+    """Delete the log's folder under the writer and put a file there; what was in it comes back with the disk."""
+    shutil.copytree(rig.log, rig.home / "away")
+    shutil.rmtree(rig.log)
     rig.log.write_text("no folder")
 
 

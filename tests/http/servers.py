@@ -121,7 +121,7 @@ def request(path: str, body: bytes, *headers: str, key: str = "rk_all") -> bytes
 
 
 def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Read one answer; status 0 when the other side closed without one."""
+    """Read one answer; status 0 when the other side closed without a whole one."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = connection.recv(65536)
@@ -132,7 +132,10 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     lines = head.decode().split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
     while len(body) < int(headers.get("content-length", "0")):
-        body += connection.recv(65536)
+        part = connection.recv(65536)
+        if not part:
+            return 0, {}, data
+        body += part
     return int(lines[0].split()[1]), headers, body
 
 

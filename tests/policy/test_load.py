@@ -59,6 +59,7 @@ def test_broken(text: str, says: list[str]) -> None:
         (b"level: " + b"9" * 5000, "not YAML: Exceeds the limit"),
         (b"level: !!int x", "not YAML: invalid literal"),
         (b"a: !!float x", "not YAML: could not convert"),
+        (b"? {a: {b: c}}\n: d\n", "has a mapping in place of a key"),
         (b"<<: 5", "not YAML: expected a mapping"),
         (b"a: 1\n---\nb: 2\n", "not YAML: but found another document"),
         (b"%YAML 9.9\n---\na: 1\n", "not YAML: found incompatible"),
