@@ -50,14 +50,19 @@ def open_geo(settings: Settings) -> Geo:
     return Geo(settings.data_dir, city=settings.geo_city, asn=settings.geo_asn, anonymous=settings.geo_anonymous)
 
 
+def open_lists(policy: Policy, path: Path) -> NetworkLists:
+    """Load the policy's lists, whose files are named relative to the policy at `path`; raises DataError."""
+    feeds = {feed.name: path.parent / feed.file for feed in policy.file.lists.feeds}
+    return NetworkLists(feeds, policy.file.lists.deny.networks)
+
+
 def open_enricher(
     policy: Policy, path: Path, pseudonyms: Pseudonyms, geo: Geo, trusted: TrustedProxies = ()
 ) -> Enricher:
-    """Build an enricher with the policy's lists, whose files are named relative to the policy at `path`."""
-    feeds = {feed.name: path.parent / feed.file for feed in policy.file.lists.feeds}
+    """Build an enricher with the policy's lists."""
     kept = policy.file.record.keep
     keep: dict[KeptField, Keep] = {"ip": kept.ip, "device": kept.device_id}
-    return Enricher(pseudonyms, geo, NetworkLists(feeds, policy.file.lists.deny.networks), keep, trusted)
+    return Enricher(pseudonyms, geo, open_lists(policy, path), keep, trusted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from riskd.app.parts import policy_path
+from riskd.app.parts import open_lists, policy_path
 from riskd.cli.root import AsJson, app, console, fail, print_json, settings
-from riskd.errors import PolicyError
+from riskd.errors import DataError, PolicyError
 from riskd.policy import Policy
-from riskd.policy.load import SHIPPED, json_schema, load
+from riskd.policy.load import SHIPPED, load
+from riskd.reference import policy_schema
+from riskd.reference import reference as reference_text
 
 Names = Annotated[
     list[Path] | None, typer.Argument(help="Policy files; default: the one that `riskd serve` would use.")
@@ -26,6 +28,7 @@ def check(files: Names = None, as_json: AsJson = False) -> None:
     for path in files or [policy_path(settings())]:
         try:
             policy = load(path)
+            open_lists(policy, path)
         except PolicyError as error:
             wrong += 1
             reports.append(
@@ -40,6 +43,12 @@ def check(files: Names = None, as_json: AsJson = False) -> None:
             if not as_json:
                 for mistake in error.mistakes:
                     sys.stderr.write(f"{path}: {mistake}\n")
+        except DataError as error:
+            wrong += 1
+            wrong_list = {"line": 0, "path": "lists", "message": str(error), "nearest": ()}
+            reports.append({"file": str(path), "mistakes": [wrong_list]})
+            if not as_json:
+                sys.stderr.write(f"{path}: lists: {error}\n")
         else:
             reports.append({"file": str(path), "revision": policy.revision, "mistakes": []})
             if not as_json:
@@ -91,4 +100,10 @@ def init(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of policy files, for editors."""
-    print_json(json_schema())
+    print_json(policy_schema())
+
+
+@app.command()
+def reference() -> None:
+    """Print the reference of signals, features, policy keys, fields, settings and metrics, in Markdown."""
+    sys.stdout.write(reference_text())

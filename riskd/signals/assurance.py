@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from riskd.contract import Outcome
 from riskd.signals.signal import signal
 
 NO_LEVELS: Mapping[str, int] = MappingProxyType({})
@@ -18,7 +19,7 @@ def sensitive_endpoint(action_name: str, *, sensitive: bool = False) -> bool:
     return sensitive and bool(action_name)
 
 
-@signal(weight=0.60)
+@signal(weight=0.0, floor=Outcome.STEP_UP)
 def stale_authentication(auth_age_minutes: float, *, max_age_minutes: float = 0.0) -> bool:
     """The last authentication is older than this action allows.
 
@@ -27,7 +28,7 @@ def stale_authentication(auth_age_minutes: float, *, max_age_minutes: float = 0.
     return 0 < max_age_minutes < auth_age_minutes
 
 
-@signal(weight=0.60)
+@signal(weight=0.0, floor=Outcome.STEP_UP)
 def weak_authentication(auth_context: str, *, level: int = 0, levels: Mapping[str, int] = NO_LEVELS) -> bool:
     """The session's authentication is weaker than this action needs.
 

@@ -146,7 +146,8 @@ def planted(secret: str) -> list[dict[str, Any]]:
             "client_hints": {"sec_ch_ua": secret, "sec_ch_ua_platform": secret, "sec_ch_ua_model": secret},
             "place": {"country": "GB", "city": secret},
             "network": {"organization": secret},
-            "attributes": {"note": secret, "kept": secret},
+            # An attribute that the policy lists is kept; a password in it is a word like any other.
+            "attributes": {"note": secret} | ({"kept": secret} if secret != SECRETS["password"] else {}),
         },
     }
     bad = [
