@@ -172,7 +172,7 @@ def main() -> int:
     options = ArgumentParser(description=__doc__)
     options.add_argument("--models", type=Path, default=ROOT / "models", help="folder of the model under test")
     models = options.parse_args().models.resolve()
-    begun = time.perf_counter()
+    begun, busy = time.perf_counter(), os.getloadavg()[0]
     if (os.cpu_count() or 1) < 2:
         raise SystemExit("the bench needs two cores: one for the server, one for the load")
     os.sched_setaffinity(0, {LOAD_CORE})
@@ -187,7 +187,10 @@ def main() -> int:
                 variant.measure()
         evaluated = evaluate_us(work / "b1" / "data" / "log", models, SERVER_CORE)
         shown = table(variants)
-        said = notes(variants, evaluated, ready_s)
+        said = [
+            *notes(variants, evaluated, ready_s),
+            f"Load average before the run: {busy:.1f} (0 is a quiet machine).",
+        ]
     Console(width=140).print(shown)
     print("\n".join(said))
     machine = results.machine()

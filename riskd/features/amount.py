@@ -3,7 +3,7 @@
 from riskd.facts import Facts
 from riskd.features.feature import DAY_S, NEVER_DAYS, feature, signal_feature
 
-MIN_AMOUNT_COUNT = 5
+MIN_AMOUNT_COUNT = 3
 """Confirmed amounts below which nothing is called usual."""
 
 

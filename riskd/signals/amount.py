@@ -18,7 +18,7 @@ def amount_over_limit(amount: float, currency: str, *, limits: Mapping[str, floa
     return limit is not None and amount > limit
 
 
-@signal(weight=0.30)
+@signal(weight=0.36)
 def unusual_amount(
     amount_over_median_ratio: float,
     amount_over_p99_ratio: float,

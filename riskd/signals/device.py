@@ -20,7 +20,7 @@ def new_device(
     return known_family_strength if family_unseen_days <= memory_days else 1.0
 
 
-@signal(weight=0.25)
+@signal(weight=0.22)
 def fresh_device(
     device_known_days: float,
     history_days: float,

@@ -57,7 +57,9 @@ class Rig:
         self.errors = home / "stderr"
         self.policy = home / "riskd.yaml"
         shutil.copyfile(SHIPPED / "default.yaml", self.policy)
-        self.amend(**{"anomaly": {"missing": "rules_only"}, "deadlines": {"store": f"{BUDGET_S * 1000:.0f}ms"}} | policy)
+        self.amend(
+            **{"anomaly": {"missing": "rules_only"}, "deadlines": {"store": f"{BUDGET_S * 1000:.0f}ms"}} | policy
+        )
         scopes = ["decide", "outcome", "admin"]
         self.key = create_key(self.data / "secrets" / "keys.json", "tests", scopes, now=datetime.now(UTC)).text
         self.environment: dict[str, str] = {}

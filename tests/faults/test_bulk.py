@@ -32,7 +32,9 @@ def test_case_20_hostile_bodies_disturb_nobody(shared: Running, client: httpx.Cl
                 sent = client.post(path, content=TOO_LARGE[name], headers={"content-type": "application/json"})
                 assert sent.status_code in {400, 413, 422}, (name, path)
         wide = b'{"requests":[' + b",".join([b"1"] * 100_000) + b"]}"
-        deep = body(context__attributes="@").replace(b'"@"', b"{" + b",".join(b'"%d":[]' % n for n in range(90_000)) + b"}")
+        deep = body(context__attributes="@").replace(
+            b'"@"', b"{" + b",".join(b'"%d":[]' % n for n in range(90_000)) + b"}"
+        )
         for content in (wide, b'{"requests":[' + deep + b"]}"):
             sent = client.post("/decide/batch", content=content, headers={"content-type": "application/json"})
             assert sent.status_code == 422

@@ -24,7 +24,11 @@ def probe(url: str, headers: dict[str, str], operation: tuple[str, str, str], ex
     method, path, mode = operation
     declared = schemathesis.openapi.from_url(f"{url}/openapi.json")[path][method]
     quick = settings(
-        max_examples=examples, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None
+        max_examples=examples,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        database=None,
     )
     sent = 0
 

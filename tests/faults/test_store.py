@@ -67,9 +67,7 @@ def test_case_01_store_killed(behind: Behind, client: httpx.Client) -> None:
 
 def test_case_02_store_silent(behind: Behind, client: httpx.Client) -> None:
     """A stopped store is connected and silent: the first callers wait out the budget, the rest nobody."""
-    with down(
-        behind, lambda: behind.store.signal(signal.SIGSTOP), lambda: behind.store.signal(signal.SIGCONT)
-    ):
+    with down(behind, lambda: behind.store.signal(signal.SIGSTOP), lambda: behind.store.signal(signal.SIGCONT)):
         while_down(behind, client)
 
 

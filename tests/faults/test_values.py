@@ -95,7 +95,9 @@ def test_bad_input_is_refused(shared: Running) -> None:
 
 
 @pytest.mark.usefixtures("unrecorded")
-@pytest.mark.parametrize("ip", ["1.2.3", "1.2.3.4:80", "01.2.3.4", "[::1]", "fe80::1%eth0", "host.example", "1.2.3.4/24"])
+@pytest.mark.parametrize(
+    "ip", ["1.2.3", "1.2.3.4:80", "01.2.3.4", "[::1]", "fe80::1%eth0", "host.example", "1.2.3.4/24"]
+)
 def test_bad_input_malformed_ip(shared: Running, ip: str) -> None:
     """What is no bare address is refused."""
     assert sent(shared, body(context__ip=ip)) == 422

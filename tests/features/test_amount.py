@@ -23,9 +23,9 @@ PAYMENT = {"amount": 100.0, "currency": "EUR", "recipient": "r"}
 @pytest.mark.parametrize(
     ("action", "typical", "count", "ratio"),
     [
-        (PAYMENT, 50.0, 5, 2.0),
+        (PAYMENT, 50.0, 3, 2.0),
         (PAYMENT, 400.0, 100, 0.25),
-        (PAYMENT, 50.0, 4, None),  # too few to call anything usual
+        (PAYMENT, 50.0, 2, None),  # too few to call anything usual
         (PAYMENT, None, 5, None),
         (PAYMENT, 0.0, 5, None),  # nothing is a multiple of nothing
         ({}, 50.0, 5, None),
@@ -39,7 +39,7 @@ def test_ratio(
     count: int,
     ratio: float | None,
 ) -> None:
-    """The amount over what the subject pays; unknown without an amount and below five confirmed ones."""
+    """The amount over what the subject pays; unknown without an amount and below three confirmed ones."""
     assert compute(attempt(action=action, history=history(**{known: typical, "amount_count": count}))) == ratio
 
 
