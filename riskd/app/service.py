@@ -74,12 +74,14 @@ class Service:
         self._loaded = Loaded(settings, self._parts, policy, model, clock())
         self._outcomes = self._parts.outcomes(policy)
         self._tally = Tally(settings.data_dir, self.metrics)
-        door = Door(self._loaded.keys, clock=clock, rate=settings.rate_limit)
+        door = Door(self._loaded.keys, rate=settings.rate_limit)
         self._front = Front(
             self._loaded.engine,
             self._outcomes,
             door,
-            rest=build_api(door=door, readiness=self.readiness, metrics=lambda: render(self._tally.read())),
+            rest=build_api(
+                door=door, clock=clock, readiness=self.readiness, metrics=lambda: render(self._tally.read())
+            ),
             clock=clock,
             refused=self.refused,
             max_in_flight=settings.max_in_flight,

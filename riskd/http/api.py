@@ -1,6 +1,7 @@
 """The FastAPI app behind the front: health, readiness, metrics and the OpenAPI document of everything."""
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
@@ -74,7 +75,9 @@ class Alive(BaseModel):
     status: str = "alive"
 
 
-def build_api(*, door: Door, readiness: Callable[[], Readiness], metrics: Callable[[], bytes]) -> FastAPI:
+def build_api(
+    *, door: Door, clock: Callable[[], datetime], readiness: Callable[[], Readiness], metrics: Callable[[], bytes]
+) -> FastAPI:
     """Return the app. `readiness` and `metrics` are asked anew for every request; `metrics` gives Prometheus text."""
     api = FastAPI(
         title="riskd",
@@ -112,7 +115,7 @@ def build_api(*, door: Door, readiness: Callable[[], Readiness], metrics: Callab
         },
     )
     async def metrics_text(request: Request) -> Response:
-        door.admit(single_key(request.scope["headers"]), "admin")
+        door.admit(single_key(request.scope["headers"]), "admin", clock())
         return Response(metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     api.add_exception_handler(Refused, _refused)

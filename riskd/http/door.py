@@ -4,7 +4,7 @@ A caller without a key, with a wrong, revoked or oversized one, and with two of 
 can be learned by trying. A key that is right but of another scope gets one constant 403.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -39,16 +39,14 @@ class Keys(Protocol):
 class Door:
     """Lets callers in, or raises `Refused`."""
 
-    def __init__(self, keys: Keys, *, clock: Callable[[], datetime], rate: float = 0.0) -> None:
+    def __init__(self, keys: Keys, *, rate: float = 0.0) -> None:
         """`rate` is requests a second and key, with a burst of one second's worth; 0 means no limit."""
         self._keys = keys
-        self._clock = clock
         self._rate = rate
         self._buckets: dict[str, tuple[float, datetime]] = {}
 
-    def admit(self, presented: bytes | None, scope: str) -> Caller:
+    def admit(self, presented: bytes | None, scope: str, now: datetime) -> Caller:
         """Return the caller whose key was presented, provided that it holds `scope` and comes not too often."""
-        now = self._clock()
         caller = None if presented is None else self._keys.verify(presented, now=now)
         if caller is None:
             raise Refused(UNAUTHENTICATED)

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, Protocol
 
 import structlog
 from pydantic_core import to_json
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from riskd.contract import (
     DecideBatchRequest,
@@ -36,6 +37,7 @@ from riskd.http.body import (
     read,
 )
 from riskd.http.door import Door, single_key
+from riskd.http.protocol import CYCLE, answer_at_once, received
 from riskd.http.refusal import Answer, Refused, json_headers, refusal
 
 Scope = MutableMapping[str, Any]
@@ -120,7 +122,7 @@ class Front:
         self._refused = refused
         self._max_in_flight = max_in_flight
         self._in_flight = 0
-        self._routes: dict[str, tuple[Route, Callable[[bytes, str], Awaitable[bytes]]]] = {
+        self._routes: dict[str, tuple[Route, Callable[[bytes, str, datetime], Awaitable[bytes]]]] = {
             DECIDE.path: (DECIDE, self._decide),
             DECIDE_BATCH.path: (DECIDE_BATCH, self._decide_batch),
             OUTCOME.path: (OUTCOME, self._report),
@@ -129,45 +131,49 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         found = self._routes.get(scope["path"]) if scope["type"] == "http" else None
+        cycle: RequestResponseCycle | None = scope.pop(CYCLE, None)
         if found is None:
             await self._rest(scope, receive, send)
             return
         route, handle = found
         self._in_flight += 1
         try:
-            body = await handle(*await self._admitted(route, scope, receive))
-            status, headers = 200, json_headers(body)
+            caller, now = self._admitted(route, scope)
+            body = received(cycle)
+            if body is None or len(body) > route.max_body:
+                body = await read(receive, route.max_body)
+            body = await handle(body, caller, now)
+            answer = Answer(200, body, json_headers(body))
         except Disconnected:
             return
         except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets an answer in JSON
             answer = _answer(error)
             self._refused(answer.status)
-            status, headers, body = answer.status, answer.headers, answer.body
         finally:
             self._in_flight -= 1
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        if not answer_at_once(cycle, answer):
+            await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+            await send({"type": "http.response.body", "body": answer.body})
 
-    async def _admitted(self, route: Route, scope: Scope, receive: Receive) -> tuple[bytes, str]:
-        """Return the body and the caller's name, once every cheap reason to refuse has been looked at."""
+    def _admitted(self, route: Route, scope: Scope) -> tuple[str, datetime]:
+        """Return the caller's name and the time, once every reason to refuse that needs no body has been looked at."""
         if self._in_flight > self._max_in_flight:
             raise Refused(OVERLOADED)
         if scope["method"] != "POST":
             raise Refused(NOT_A_POST)
         headers = scope["headers"]
-        caller = self._door.admit(single_key(headers), route.scope)
-        declared_length(headers, route.max_body)
-        return await read(receive, route.max_body), caller.name
-
-    async def _decide(self, body: bytes, caller: str) -> bytes:
-        request = parse(body, DecideRequest)
         now = self._clock()
+        caller = self._door.admit(single_key(headers), route.scope, now)
+        declared_length(headers, route.max_body)
+        return caller.name, now
+
+    async def _decide(self, body: bytes, caller: str, now: datetime) -> bytes:
+        request = parse(body, DecideRequest)
         check_times(request, now)
         return to_json(await self.engine.decide(request, now=now, digest=_digest(request), caller=caller))
 
-    async def _decide_batch(self, body: bytes, caller: str) -> bytes:
+    async def _decide_batch(self, body: bytes, caller: str, now: datetime) -> bytes:
         batch = parse(body, DecideBatchRequest)
-        now = self._clock()
         for request in batch.requests:
             check_times(request, now)
         engine = self.engine
@@ -176,9 +182,8 @@ class Front:
         ]
         return to_json({"decisions": decisions})
 
-    async def _report(self, body: bytes, caller: str) -> bytes:
+    async def _report(self, body: bytes, caller: str, now: datetime) -> bytes:
         report = parse(body, OutcomeReport)
-        now = self._clock()
         check_report_time(report, now)
         return to_json(await self._outcomes.report(report, now=now, caller=caller))
 

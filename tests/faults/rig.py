@@ -1,4 +1,4 @@
-"""A whole riskd to maltreat: `riskd serve` in processes of its own, with a store that can be reached only through faults.
+"""A whole riskd to maltreat: `riskd serve` in processes of its own, with a store behind a proxy that fails on command.
 
 Tests and `make faults` drive the same rig, so that what is measured is what is tested.
 """
@@ -24,7 +24,7 @@ from riskd.record.schema import DecisionRecord, Record
 from riskd.tokens.keyfile import create_key
 from tests.app.riskd import amend
 from tests.faultproxy import FaultProxy, Mode
-from tests.http.servers import Running, finish, wait_ready
+from tests.http.servers import Running, finish
 from tests.store.servers import Server
 
 RISKD = str(Path(sys.executable).parent / "riskd")
@@ -92,9 +92,11 @@ class Rig:
             process = subprocess.Popen(
                 [RISKD, "serve"], env=self._variables(given), stdout=subprocess.PIPE, stderr=errors, text=True
             )
-        running = wait_ready(process)
-        running.headers = {"x-api-key": self.key}
-        self.running.append(running)
+        running = Running(process, 0, "", {"x-api-key": self.key})
+        self.running.append(running)  # before it is ready, so that it ends with the rig whatever happens
+        running.ready_line = process.stdout.readline().strip() if process.stdout else ""
+        assert running.ready_line, self.errors.read_text()[-2000:]
+        running.port = int(running.ready_line.partition(" key=")[0].rpartition(":")[2])
         return running
 
     def refuses(self, **environment: str) -> str:

@@ -1,5 +1,7 @@
-"""Case 24: forwarded headers. `/decide` takes the client's address from the body alone; elsewhere it is read by
-`client_ip`, which believes trusted proxies only."""
+"""Case 24: forwarded headers.
+
+`/decide` takes the client's address from the body alone; where a request itself is judged, `client_ip` reads it.
+"""
 
 from ipaddress import ip_network
 

@@ -44,7 +44,7 @@ def probe(url: str, headers: dict[str, str], operation: tuple[str, str, str], ex
     return sent
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: " ".join(operation))
+@pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)
 def test_generated_requests_get_documented_answers(shared: Running, operation: tuple[str, str, str]) -> None:
     """Some hundred generated requests against the whole service; `make faults` sends 10,000."""
     assert probe(shared.url, shared.headers, operation, 30 if operation[0] == "POST" else 3) > 0

@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from contextlib import ExitStack
 
 from tests.faults.callers import Callers
 from tests.faults.rig import PATIENCE_S, Rig, eventually, login
@@ -39,7 +40,7 @@ def test_case_30_restart_under_load_with_two_workers(rig: Rig) -> None:
     """While both workers are replaced nobody fails, before, during or after, and each answer has its one record."""
     running = rig.start(workers=2)
     before = set(running.worker_pids())
-    with Callers(running) as load:
+    with Callers(running, 8) as load:
         assert eventually(lambda: len(load.answers) > 200)
         running.process.send_signal(signal.SIGHUP)
         assert eventually(lambda: len(set(running.worker_pids()) - before) == 2)
@@ -55,16 +56,18 @@ def test_case_30_restart_under_load_with_two_workers(rig: Rig) -> None:
 def test_case_30_overload_is_told_so(rig: Rig) -> None:
     """Beyond the requests that a worker holds, and beyond a key's rate, callers are told when to come again."""
     running = rig.start(MAX_IN_FLIGHT="4", RATE_LIMIT="5")
-    callers = [running.connect() for _ in range(64)]
-    told: dict[int, set[str | None]] = {}
     data = request("/decide", json.dumps(login()).encode(), key=rig.key)
-    for _ in range(8):
-        for caller in callers:
-            caller.sendall(data)
-        for caller in callers:
-            status, headers, _ = answer(caller)
-            told.setdefault(status, set()).add(headers.get("retry-after"))
-    for caller in callers:
-        caller.close()
-    assert told == {200: {None}, 503: {"1"}, 429: {"1"}}
-    assert running.process.poll() is None
+    with ExitStack() as stack, running.client() as client:
+        under_way = [stack.enter_context(running.connect()) for _ in range(4)]
+        for caller in under_way:
+            caller.sendall(data[:-5])
+        time.sleep(0.3)  # the four are taken in
+        refused = client.post("/decide", json=login())
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        for caller in under_way:
+            caller.sendall(data[-5:])
+        assert {answer(caller)[0] for caller in under_way} == {200}
+        answers = [client.post("/decide", json=login()) for _ in range(40)]
+        assert {told.status_code for told in answers} == {200, 429}
+        assert {told.headers["retry-after"] for told in answers if told.status_code == 429} == {"1"}
+        assert eventually(lambda: client.post("/decide", json=login()).status_code == 200)

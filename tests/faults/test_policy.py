@@ -46,7 +46,7 @@ def test_case_16_missing_is_unknown(behind: Behind) -> None:
 
 
 def test_case_16_failing_signal_is_an_error_of_that_signal(behind: Behind) -> None:
-    """A signal that fails on what the store holds is counted and named, and the fail mode is the floor of that answer."""
+    """A signal that fails on what the store holds is counted and named; that answer is no softer than the fail mode."""
     with behind.running[0].client() as client, redis.Redis(unix_socket_path=str(behind.store.socket)) as store:
         before = set(store.scan_iter("riskd:{s:*}"))
         first = decide(client, login("lost"))

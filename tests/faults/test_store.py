@@ -1,4 +1,4 @@
-"""Cases 1 to 7: the store dies, falls silent, drags, breaks off, refuses or forgets, and every caller gets an answer."""
+"""Cases 1 to 7: the store dies, falls silent, drags, breaks off, refuses or forgets; every caller is answered."""
 
 import json
 import shutil

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.faults.rig import Rig, decide, login
+from tests.faults.rig import Rig, decide, login, metric
 from tests.http.servers import Running, answer, request
 from tests.http.test_bad_input import NOT_JSON, TOO_LARGE, WRONG_SHAPE, amount, body
 
@@ -27,13 +27,14 @@ TEXTS = (
 
 
 @pytest.fixture
-def unrecorded(shared_rig: Rig, shared: Running) -> Iterator[None]:
-    """A block in which nothing that is refused may be recorded."""
-    before = len(shared_rig.records())
+def unrecorded(client: httpx.Client) -> Iterator[None]:
+    """A test in which nothing is decided or recorded, and after which the next request is."""
+    counted = ("riskd_decisions_total", "riskd_record_written_total", "riskd_record_dropped_total")
+    before = [metric(client, name) for name in counted]
     yield
-    with shared.client() as client:
-        decide(client)
-    assert len(shared_rig.records()) == before + 1
+    assert [metric(client, name) for name in counted] == before
+    decide(client)
+    assert [metric(client, name) for name in counted] == [before[0] + 1, before[1] + 1, before[2]]
 
 
 def sent(shared: Running, data: bytes) -> int:

@@ -79,8 +79,10 @@ class EchoService:
         self.drain_seconds = float(os.environ.get("ECHO_DRAIN", "0.3"))
         self.statuses: dict[int, int] = {}
         self._draining = False
-        door = Door(Keys(), rate=float(os.environ.get("ECHO_RATE", "0")), clock=clock)
-        self.api = build_api(door=door, readiness=self.readiness, metrics=lambda: repr(self.statuses).encode())
+        door = Door(Keys(), rate=float(os.environ.get("ECHO_RATE", "0")))
+        self.api = build_api(
+            door=door, clock=clock, readiness=self.readiness, metrics=lambda: repr(self.statuses).encode()
+        )
         self.app = Front(
             EchoEngine(),
             EchoEngine(),

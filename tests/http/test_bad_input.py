@@ -86,7 +86,7 @@ WRONG_SHAPE = {
     "ip with garbage": (body(context__ip="1" * 65), "context.ip"),
     "time of next week": (body(context__time=ago(days=-7)), "context.time"),
     "time of last week": (body(context__time=ago(days=7)), "context.time"),
-    "time six minutes ahead": (body(context__time=ago(minutes=-6)), "context.time"),
+    "time an hour ahead": (body(context__time=ago(hours=-1)), "context.time"),
     "year 9999": (body(context__time="9999-12-31T23:59:59-14:00"), "context.time"),
     "year 1": (body(context__time="0001-01-01T00:00:00+14:00"), "context.time"),
     "year 1 of auth_time": (body(subject__auth_time="0001-01-01T00:00:00+14:00"), "subject.auth_time"),
