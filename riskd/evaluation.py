@@ -76,10 +76,12 @@ def evaluate(facts: Facts, policy: Policy, model: Model | None) -> Evaluation:
 
     asked = _ask_guarded(plan, values) if faulty else _ask(plan, values)
     hits, unknown, failed = asked
-    degraded.extend(f"signal:{question.code}" for question in failed)
+    degraded.extend([f"signal:{question.code}" for question in failed])
 
-    declared = [combine.evidence(q.weight * s) for q, s in hits if not q.statistical]
-    statistical = [combine.evidence(q.weight * s) for q, s in hits if q.statistical]
+    declared: list[float] = []
+    statistical: list[float] = []
+    for q, s in hits:
+        (statistical if q.statistical else declared).append(combine.evidence(q.weight * s))
     total = combine.total_evidence(declared, statistical)
     score = combine.score_of(total)
     floors = [q.floor for q, _ in hits]
@@ -94,7 +96,7 @@ def evaluate(facts: Facts, policy: Policy, model: Model | None) -> Evaluation:
         score=score,
         score_range=_range(facts, total, hits, unknown),
         hits=_shares(hits, score, declared, statistical, values),
-        unknown=tuple(q.code for q in unknown),
+        unknown=tuple([q.code for q in unknown]),
         degraded=tuple(degraded),
         anomaly=anomaly,
         vector=vector,

@@ -3,9 +3,11 @@
 import re
 from functools import lru_cache
 
-from riskd.contract import Context
+from msgspec.structs import replace
+
+from riskd.contract import ClientHints, Context, Screen
 from riskd.enrich.hints import Hints, read_hints
-from riskd.enrich.user_agent import UNKNOWN, Agent, read_user_agent
+from riskd.enrich.user_agent import MAX_LENGTH, UNKNOWN, Agent, read_user_agent
 from riskd.facts import DeviceFacts
 
 _LINUXES = (
@@ -25,6 +27,8 @@ _PLATFORMS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 _PRIMARY_SUBTAG = re.compile(r"[a-z]{2,8}")
 _NO_HINTS = Hints()
+CACHED_CLIENTS = 4_096
+"""Clients, as they describe themselves, whose facts are kept at hand."""
 
 
 def read_device(context: Context, device: str | None, digest: str | None) -> DeviceFacts:
@@ -34,28 +38,60 @@ def read_device(context: Context, device: str | None, digest: str | None) -> Dev
     agent); families from either are kept apart, in ua-parser's words, so that they can be compared.
     """
     text = context.user_agent
-    agent = read_user_agent(text) if text and not text.isspace() else None
-    hints = read_hints(context.client_hints) if context.client_hints is not None else _NO_HINTS
-    return _device(context, device, digest, agent, hints)
+    # Clients come again: what they say of themselves is read once. Overlong texts are not remembered.
+    client = _client if text is None or len(text) <= MAX_LENGTH else _client.__wrapped__
+    return _with_ids(client(*_said(context)), context, device, digest)
 
 
 def without_user_agent(context: Context, device: str | None, digest: str | None) -> DeviceFacts:
     """Gather the facts that remain when user agents cannot be read."""
-    return _device(context, device, digest, None, _NO_HINTS)
+    return _with_ids(_facts(*_said(context), None, _NO_HINTS), context, device, digest)
 
 
-def _device(context: Context, device: str | None, digest: str | None, agent: Agent | None, hints: Hints) -> DeviceFacts:
+_Said = tuple[str | None, ClientHints | None, str | None, Screen | None, str | None]
+"""What a client says of itself: user agent, hints, platform, screen, languages."""
+
+
+def _said(context: Context) -> _Said:
+    return context.user_agent, context.client_hints, context.platform, context.screen, context.accept_language
+
+
+def _with_ids(client: DeviceFacts, context: Context, device: str | None, digest: str | None) -> DeviceFacts:
+    return replace(
+        client, id=device, digest=digest, utc_offset_minutes=context.utc_offset_minutes, rtt_ms=context.rtt_ms
+    )
+
+
+@lru_cache(maxsize=CACHED_CLIENTS)
+def _client(
+    text: str | None,
+    client_hints: ClientHints | None,
+    platform: str | None,
+    screen: Screen | None,
+    accept_language: str | None,
+) -> DeviceFacts:
+    agent = read_user_agent(text) if text and not text.isspace() else None
+    hints = read_hints(client_hints) if client_hints is not None else _NO_HINTS
+    return _facts(text, client_hints, platform, screen, accept_language, agent, hints)
+
+
+def _facts(
+    text: str | None,
+    _client_hints: ClientHints | None,
+    platform: str | None,
+    screen: Screen | None,
+    accept_language: str | None,
+    agent: Agent | None,
+    hints: Hints,
+) -> DeviceFacts:
     os_family = agent.os_family if agent else None
     browser_family = agent.browser_family if agent else None
     hint_os = _same_family(hints.os_family, os_family)
     hint_browser = _same_browser(hints.browser_family, browser_family)
     os_family = os_family or hint_os
     browser_family = browser_family or hint_browser
-    screen = context.screen
     return DeviceFacts(
-        id=device,
-        digest=digest,
-        user_agent_present=None if context.user_agent is None else not _is_blank(context.user_agent),
+        user_agent_present=None if text is None else not _is_blank(text),
         user_agent_parsed=agent.parsed if agent else None,
         bot=_bot(agent, hints),
         kind=agent.kind if agent else None,
@@ -69,12 +105,10 @@ def _device(context: Context, device: str | None, digest: str | None, agent: Age
         hint_os_family=hint_os,
         hint_browser_family=hint_browser,
         hint_mobile=hints.mobile,
-        platform_os_family=_platform(context.platform, os_family) if context.platform else None,
+        platform_os_family=_platform(platform, os_family) if platform else None,
         screen_width=screen.width if screen else None,
         screen_height=screen.height if screen else None,
-        language=_language(context.accept_language) if context.accept_language else None,
-        utc_offset_minutes=context.utc_offset_minutes,
-        rtt_ms=context.rtt_ms,
+        language=_language(accept_language) if accept_language else None,
     )
 
 

@@ -1,6 +1,6 @@
 """How unlike the subject, against how unlike anybody: the likelihood ratio of place, device and hour."""
 
-from math import cos, exp, hypot, log, pi, sin
+from math import cos, exp, hypot, log, pi, sin, sqrt
 
 from riskd.facts import Facts, SubjectHistory
 from riskd.features.feature import feature
@@ -73,11 +73,16 @@ def _hour(facts: Facts, history: SubjectHistory, population: Population) -> floa
 
 
 def _bessel_i0(x: float) -> float:
-    """Modified Bessel function of the first kind, order 0, by its power series to 1e-9."""
-    term = total = 1.0
-    k = 1
-    while term > total * 1e-9:
-        term *= (x / (2 * k)) ** 2
-        total += term
-        k += 1
-    return total
+    """Modified Bessel function of the first kind, order 0, for x ≥ 0, to 2e-7.
+
+    Abramowitz and Stegun, Handbook of Mathematical Functions, 9.8.1 and 9.8.2.
+    """
+    t = x / 3.75
+    if t <= 1:
+        t *= t
+        return 1 + t * (
+            3.5156229 + t * (3.0899424 + t * (1.2067492 + t * (0.2659732 + t * (0.0360768 + t * 0.0045813))))
+        )
+    u = 1 / t
+    series = 0.00916281 + u * (-0.02057706 + u * (0.02635537 + u * (-0.01647633 + u * 0.00392377)))
+    return exp(x) / sqrt(x) * (0.39894228 + u * (0.01328592 + u * (0.00225319 + u * (-0.00157565 + u * series))))

@@ -12,7 +12,6 @@ from typing import Any, Final, Literal, Protocol
 
 import structlog
 from pydantic_core import to_json
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from riskd.contract import (
     DecideBatchRequest,
@@ -37,12 +36,13 @@ from riskd.http.body import (
     read,
 )
 from riskd.http.door import Door, single_key
-from riskd.http.protocol import CYCLE, answer_at_once, received
-from riskd.http.refusal import Answer, Refused, json_headers, refusal
+from riskd.http.refusal import Answer, Header, Refused, json_headers, refusal
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Handle = Callable[[bytes, str, datetime], Awaitable[bytes]]
+"""Body, caller's name and time in, the answer's body out."""
 
 
 OVERLOADED: Final = refusal(503, "Too many requests at once.", code="overloaded", headers=((b"retry-after", b"1"),))
@@ -122,46 +122,56 @@ class Front:
         self._refused = refused
         self._max_in_flight = max_in_flight
         self._in_flight = 0
-        self._routes: dict[str, tuple[Route, Callable[[bytes, str, datetime], Awaitable[bytes]]]] = {
+        self._routes: dict[str, tuple[Route, Handle]] = {
             DECIDE.path: (DECIDE, self._decide),
             DECIDE_BATCH.path: (DECIDE_BATCH, self._decide_batch),
             OUTCOME.path: (OUTCOME, self._report),
         }
+        self.short = {route.path.encode(): (route.path, route.max_body) for route in ROUTES}
+        """What may come the short way (`riskd.http.short`)."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         found = self._routes.get(scope["path"]) if scope["type"] == "http" else None
-        cycle: RequestResponseCycle | None = scope.pop(CYCLE, None)
         if found is None:
             await self._rest(scope, receive, send)
             return
-        route, handle = found
-        self._in_flight += 1
         try:
-            caller, now = self._admitted(route, scope)
-            body = received(cycle)
-            if body is None or len(body) > route.max_body:
-                body = await read(receive, route.max_body)
-            body = await handle(body, caller, now)
-            answer = Answer(200, body, json_headers(body))
+            answer = await self._answer(*found, scope["method"], scope["headers"], receive)
         except Disconnected:
             return
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def answer(self, path: str, headers: list[Header], body: bytes) -> Answer:
+        """Answer one POST whose whole body is here: the short way."""
+        return await self._answer(*self._routes[path], "POST", headers, body)
+
+    async def _answer(
+        self, route: Route, handle: Handle, method: str, headers: list[Header], body: bytes | Receive
+    ) -> Answer:
+        self._in_flight += 1
+        try:
+            caller, now = self._admitted(route, method, headers)
+            if not isinstance(body, bytes):
+                body = await read(body, route.max_body)
+            done = await handle(body, caller, now)
+            return Answer(200, done, json_headers(done))
+        except Disconnected:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets an answer in JSON
-            answer = _answer(error)
+            answer = _refusal(error)
             self._refused(answer.status)
+            return answer
         finally:
             self._in_flight -= 1
-        if not answer_at_once(cycle, answer):
-            await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-            await send({"type": "http.response.body", "body": answer.body})
 
-    def _admitted(self, route: Route, scope: Scope) -> tuple[str, datetime]:
+    def _admitted(self, route: Route, method: str, headers: list[Header]) -> tuple[str, datetime]:
         """Return the caller's name and the time, once every reason to refuse that needs no body has been looked at."""
         if self._in_flight > self._max_in_flight:
             raise Refused(OVERLOADED)
-        if scope["method"] != "POST":
+        if method != "POST":
             raise Refused(NOT_A_POST)
-        headers = scope["headers"]
         now = self._clock()
         caller = self._door.admit(single_key(headers), route.scope, now)
         declared_length(headers, route.max_body)
@@ -196,7 +206,7 @@ def _digest(request: DecisionRequest) -> str:
     return blake2b(to_json(request), digest_size=16).hexdigest() if request.request_id is not None else ""
 
 
-def _answer(error: Exception) -> Answer:
+def _refusal(error: Exception) -> Answer:
     """Return what the caller is told of an error; only what was not foreseen is a 500, and is logged."""
     match error:
         case Refused():

@@ -12,10 +12,11 @@ from math import inf
 from typing import Any, Final
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from riskd.http.refusal import Answer, refusal
+from riskd.http.short import ShortCycle, short_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,43 +61,6 @@ UPGRADE: Final = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 never sees it; the stand-in is as long as the header's name, and JSON cannot hold it at the start of a line."""
 
 
-CYCLE: Final = "riskd.cycle"
-"""Key of an ASGI scope under which the request's cycle lies until the front takes it."""
-
-
-def received(cycle: RequestResponseCycle | None) -> bytes | None:
-    """Return the whole body when it is here already, as nearly every small one is; else None: receive it."""
-    if cycle is None or cycle.more_body or cycle.disconnected:
-        return None
-    return bytes(cycle.body)
-
-
-def answer_at_once(cycle: RequestResponseCycle | None, answer: Answer) -> bool:
-    """Write a whole answer in one go; False when that cannot be, and the ASGI way must be taken.
-
-    uvicorn checks every header of every answer by two patterns and writes head and body apart: a fifth of a
-    decision's time. These answers are made of our own constant headers.
-    """
-    if cycle is None or cycle.disconnected or cycle.response_started or cycle.flow.write_paused:
-        return False
-    if cycle.scope["method"] == "HEAD":  # gets no body
-        return False
-    lines = [STATUS_LINE[answer.status]]
-    for name, value in (*cycle.default_headers, *answer.headers):
-        lines += (name, b": ", value, b"\r\n")
-    if not cycle.keep_alive:
-        lines.append(b"connection: close\r\n")
-    lines += (b"\r\n", answer.body)
-    cycle.response_started = cycle.response_complete = True
-    cycle.waiting_for_100_continue = False
-    cycle.transport.write(b"".join(lines))
-    cycle.message_event.set()
-    if not cycle.keep_alive:
-        cycle.transport.close()
-    cycle.on_response()
-    return True
-
-
 class BoundedProtocol(HttpToolsProtocol):
     """One connection, within `Limits`."""
 
@@ -111,6 +75,7 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = self.server_state.limits
+        self._front: Any = self.app if hasattr(self.app, "short") else None
         self.patience_ends = inf
         """Time of the loop's clock when this connection is cut; infinite while we owe the answer."""
         self._head_bytes = 0
@@ -152,10 +117,19 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_bytes > self._limits.head_bytes and self._head_size() > self._limits.head_bytes:
             self.app = _refuse_large_head
         self._head_bytes = 0
-        super().on_headers_complete()
-        # The app's task has been made but not run yet. The front takes the cycle out again: left in, scope and cycle
-        # would hold each other until the garbage collector comes.
-        self.scope[CYCLE] = self.cycle  # type: ignore[typeddict-unknown-key]
+        path = short_path(self._front, self.url, self.parser.get_method(), self.headers)
+        if path is not None and self.app is self._front and (self.cycle is None or self.cycle.response_complete):
+            self.cycle = ShortCycle(  # type: ignore[assignment] # all that the protocol asks of a cycle
+                path,
+                self.headers,
+                transport=self.transport,
+                flow=self.flow,
+                default_headers=self.server_state.default_headers,
+                keep_alive=self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive(),
+                on_response=self.on_response_complete,
+            )
+        else:
+            super().on_headers_complete()
         if self.server_state.draining or self.expect_100_continue:
             # Whoever waits for "100 Continue" may leave out the body after a refusal: the connection ends there.
             self.cycle.keep_alive = False
@@ -167,6 +141,11 @@ class BoundedProtocol(HttpToolsProtocol):
         answered = self.cycle.response_complete
         self.patience_ends = self.loop.time() + self._limits.idle_s if answered else inf
         super().on_message_complete()
+        cycle: Any = self.cycle
+        if isinstance(cycle, ShortCycle) and not answered:
+            task = self.loop.create_task(cycle.run(self._front))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
 
     def on_response_complete(self) -> None:
         """Go on to the next pipelined request, or wait for one."""

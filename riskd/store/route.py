@@ -51,7 +51,7 @@ class Single:
     async def _ask_sentinels(self) -> Address:
         question = packed("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._target.service)
         for address in self._target.addresses:
-            link = _link_to(address, self._target, budget_s=0.3, sentinel=True)
+            link = _link_to(address, self._target, budget_s=0.2, sentinel=True)
             try:
                 reply = await link.call(question)
             except StoreUnavailable:
