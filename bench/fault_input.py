@@ -1,10 +1,14 @@
 """Cases 20 to 22 and 25: what hostile callers cost the others, and what a wrong key's timing tells."""
 
 import json
+import os
 import random
+import socket
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, suppress
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -12,6 +16,7 @@ from time import perf_counter
 from findings import Finding, percentile_ms
 from paced import Paced
 from scipy.stats import mannwhitneyu
+from servers import SERVER_CORE
 
 from tests.faults.rig import Rig, decide, login, rss_mb
 from tests.faults.test_bulk import HOSTILE_USER_AGENTS, chunked
@@ -23,12 +28,17 @@ SAMPLES = 10_000
 
 
 def input_faults(home: Path) -> list[Finding]:
-    """Run the cases against one service."""
+    """Run the cases against one service, which has a core to itself."""
+    own = os.sched_getaffinity(0)
     with Rig(home, deadlines={"store": "50ms"}) as rig:
+        os.sched_setaffinity(0, {SERVER_CORE})  # children inherit it
         running = rig.start()
+        os.sched_setaffinity(0, own - {SERVER_CORE} or own)
         with running.client() as client:
             decide(client)
-        return [*_hostile(rig, running), *_large(running), *_slow(rig, running), _timing(rig, running)]
+        findings = [*_hostile(rig, running), *_large(running), *_slow(rig, running), _timing(rig, running)]
+    os.sched_setaffinity(0, own)
+    return findings
 
 
 def _others(rig: Rig, running: Running) -> Paced:
@@ -36,39 +46,54 @@ def _others(rig: Rig, running: Running) -> Paced:
     return Paced(running.port, lambda n: data[n % 200], RATE)
 
 
-def _hostile(rig: Rig, running: Running) -> list[Finding]:
-    wide = b'{"requests":[' + b",".join([b"1"] * 100_000) + b"]}"
-    attacks = [
-        *(
-            ("/decide", TOO_LARGE[name])
-            for name in ("depth 100,000", "100,000 attributes", "1 MB subject id", "100 KB user agent")
-        ),
+def attacks() -> list[tuple[str, bytes]]:
+    """Return what is deep, wide, long or made to keep a pattern busy, with where to send it."""
+    large = ("depth 100,000", "100,000 attributes", "1 MB subject id", "100 KB user agent")
+    many = b"{" + b",".join(b'"%d":[]' % n for n in range(6000)) + b"}"
+    return [
+        *(("/decide", TOO_LARGE[name]) for name in large),
         ("/decide", b"[" * 60_000),
         ("/decide", b"{" + b",".join(b'"%d":1' % n for n in range(7000)) + b"}"),
-        (
-            "/decide",
-            body(context__attributes="@").replace(b'"@"', b"{" + b",".join(b'"%d":[]' % n for n in range(6000)) + b"}"),
-        ),
-        ("/decide/batch", wide),
+        ("/decide", body(context__attributes="@").replace(b'"@"', many)),
+        ("/decide/batch", b'{"requests":[' + b",".join([b"1"] * 100_000) + b"]}"),
         *(("/decide", json.dumps(login("regex", user_agent=text)).encode()) for text in HOSTILE_USER_AGENTS.values()),
     ]
-    costs_ms: list[float] = []
-    with running.client() as client, _others(rig, running) as calm:
-        time.sleep(5)
-    with running.client() as client, _others(rig, running) as load:
-        begun = perf_counter()
-        while perf_counter() - begun < 5:
-            for path, content in attacks:
+
+
+def attack(port: int, key: str, seconds: float) -> list[float]:
+    """Send the attacks again and again, with a pause between them; return how long each took, ms."""
+    costs_ms = []
+    ready = [request(path, content, key=key) for path, content in attacks()]
+    begun = perf_counter()
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        while perf_counter() - begun < seconds:
+            for data in ready:
                 sent_at = perf_counter()
-                client.post(path, content=content, headers={"content-type": "application/json"})
+                connection.sendall(data)
+                status, _, _ = answer(connection)
                 costs_ms.append((perf_counter() - sent_at) * 1e3)
+                assert status in {200, 400, 413, 422}, status
                 time.sleep(0.02)
+    return costs_ms
+
+
+def _hostile(rig: Rig, running: Running) -> list[Finding]:
+    with _others(rig, running) as calm:
+        time.sleep(5)
+    # A process of its own, so that what it costs to attack is not taken for what the attack costs.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as attacker:
+        attacker.submit(attack, running.port, rig.key, 0.0).result()
+        with _others(rig, running) as load:
+            costs_ms = attacker.submit(attack, running.port, rig.key, 5.0).result()
     before, meanwhile = percentile_ms(calm.sent, 99), percentile_ms(load.sent, 99)
     fine = all(one.status == 200 for one in load.sent)
-    p95 = sorted(costs_ms)[int(len(costs_ms) * 0.95)]
     return [
         Finding(
-            "20", "hostile bodies and user agents: answered within (p95 of all)", f"{p95:.1f} ms", "20 ms", p95 <= 20
+            "20",
+            "hostile bodies and user agents: slowest answer",
+            f"{max(costs_ms):.1f} ms",
+            "20 ms",
+            max(costs_ms) <= 20,
         ),
         Finding(
             "20",

@@ -23,7 +23,7 @@ Vector = Sequence[float | None]
 
 
 class Model:
-    """A loaded model; `load.py` makes it. Holds no state between calls, so threads may share it."""
+    """A loaded model; `load.py` makes it. `score` uses one row of its own: a model belongs to one thread."""
 
     def __init__(self, manifest: Manifest, session: InferenceSession) -> None:
         self.manifest = manifest
@@ -33,6 +33,13 @@ class Model:
         self.extract = Extractor(manifest.population)
         """Computes the vector of facts with the tables this model was trained beside."""
         self._curve = Curve(manifest.calibration)
+        # One row's input and output stay bound: it spares the runtime half of what a call costs beside the trees.
+        self._row = np.zeros((1, len(manifest.features)), dtype=np.float32)
+        self._row_raw = np.zeros((1, 1), dtype=np.float32)
+        self._binding = session.io_binding()
+        self._binding.bind_cpu_input(self._input, self._row)
+        self._binding.bind_output(self._outputs[0], "cpu", 0, np.float32, (1, 1), self._row_raw.ctypes.data)
+        self._run_row = session.run_with_iobinding
         self._background = np.array([manifest.background], dtype=np.float32)
 
     @property
@@ -55,7 +62,15 @@ class Model:
 
         Raises ModelError when the runtime fails or answers with no number; the caller then judges without a model.
         """
-        return 1.0 - self._curve.tail(self._raw(np.array((vector,), dtype=np.float32))[0])
+        try:
+            self._row[0] = vector
+            self._run_row(self._binding)
+        except Exception as error:  # the runtime's own exceptions share no base class but this one
+            raise ModelError(f"model {self.version}: the runtime failed: {error}") from error
+        raw = float(self._row_raw[0, 0])
+        if not math.isfinite(raw):
+            raise ModelError(f"model {self.version}: the score is no number")
+        return 1.0 - self._curve.tail(raw)
 
     def scores(self, matrix: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Score many rows at once (NaN is unknown); the same numbers that `score` gives for each."""

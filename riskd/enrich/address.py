@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from riskd.errors import RequestError
 
-CACHED_ADDRESSES = 8_192
+CACHED_ADDRESSES = 16_384
 PREFIX_BITS = {4: 24, 6: 48}
 """What stands for the network where no ASN is known, and what a truncated address keeps."""
 _LONGEST_TEXT = 45

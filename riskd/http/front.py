@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, Protocol
 
 import structlog
 from pydantic_core import to_json
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from riskd.contract import (
     DecideBatchRequest,
@@ -127,8 +128,8 @@ class Front:
             DECIDE_BATCH.path: (DECIDE_BATCH, self._decide_batch),
             OUTCOME.path: (OUTCOME, self._report),
         }
-        self.short = {route.path.encode(): (route.path, route.max_body) for route in ROUTES}
-        """What may come the short way (`riskd.http.short`)."""
+        self.short = {route.path.encode(): (route.path, min(route.max_body, HIGH_WATER_LIMIT)) for route in ROUTES}
+        """What may come the short way (`riskd.http.short`): uvicorn stops reading a larger body until an app asks."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -180,7 +181,8 @@ class Front:
     async def _decide(self, body: bytes, caller: str, now: datetime) -> bytes:
         request = parse(body, DecideRequest)
         check_times(request, now)
-        return to_json(await self.engine.decide(request, now=now, digest=_digest(request), caller=caller))
+        digest = _digest(body) if request.request_id is not None else ""
+        return to_json(await self.engine.decide(request, now=now, digest=digest, caller=caller))
 
     async def _decide_batch(self, body: bytes, caller: str, now: datetime) -> bytes:
         batch = parse(body, DecideBatchRequest)
@@ -188,7 +190,8 @@ class Front:
             check_times(request, now)
         engine = self.engine
         decisions = [
-            await engine.decide(request, now=now, digest=_digest(request), caller=caller) for request in batch.requests
+            await engine.decide(request, now=now, digest=_digest(to_json(request)), caller=caller)
+            for request in batch.requests
         ]
         return to_json({"decisions": decisions})
 
@@ -198,12 +201,9 @@ class Front:
         return to_json(await self._outcomes.report(report, now=now, caller=caller))
 
 
-def _digest(request: DecisionRequest) -> str:
-    """Digest the validated request, so that white space and key order in a body do not matter.
-
-    Only a request id is ever compared, so a request without one has no digest.
-    """
-    return blake2b(to_json(request), digest_size=16).hexdigest() if request.request_id is not None else ""
+def _digest(body: bytes) -> str:
+    """Tell two bodies under one request id apart; only a request with an id is ever compared."""
+    return blake2b(body, digest_size=16).hexdigest()
 
 
 def _refusal(error: Exception) -> Answer:

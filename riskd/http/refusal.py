@@ -108,14 +108,14 @@ def field_mistakes(errors: list[ErrorDetails]) -> list[dict[str, str]]:
     """Return where each mistake is and what is wrong, without the values, at most `MAX_FIELDS` of them."""
     return [
         {
-            "path": ".".join(_shown(part) for part in error["loc"]),
+            "path": ".".join(shown(part) for part in error["loc"]),
             "message": error["msg"].removeprefix("Value error, "),
         }
         for error in errors[:MAX_FIELDS]
     ]
 
 
-def _shown(part: int | str) -> str:
+def shown(part: object) -> str:
     """Return a part of a path; a key that is no identifier may be anything, a password among it, and is left out."""
     text = str(part)
     if not _IDENTIFIER.match(text):

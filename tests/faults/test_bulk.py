@@ -47,6 +47,14 @@ def test_case_20_hostile_bodies_disturb_nobody(shared: Running, client: httpx.Cl
     assert {given.degraded for given in others.answers} == {()}
 
 
+def test_a_large_batch_is_decided(client: httpx.Client) -> None:
+    """A hundred long requests in one body far above 64 KB are read whole and judged in order."""
+    batch = [login(f"batch-{n}", user_agent="Mozilla/5.0 " + "x" * 8000) for n in range(100)]
+    answer = client.post("/decide/batch", json={"requests": batch})
+    assert answer.status_code == 200
+    assert len(answer.json()["decisions"]) == 100
+
+
 def chunked(shared: Running, size: int) -> tuple[int, int]:
     """Send a body of unknown length piece by piece until refused; return the status and how much was taken."""
     piece = b" " * 65536

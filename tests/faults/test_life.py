@@ -4,9 +4,10 @@ import json
 import signal
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 from tests.faults.callers import Callers
-from tests.faults.rig import PATIENCE_S, Rig, eventually, login
+from tests.faults.rig import PATIENCE_S, Behind, Rig, eventually, healthy, login
 from tests.http.servers import answer, request
 
 
@@ -53,20 +54,25 @@ def test_case_30_restart_under_load_with_two_workers(rig: Rig) -> None:
     assert sorted(recorded) == sorted(load.ids)
 
 
-def test_case_30_overload_is_told_so(rig: Rig) -> None:
-    """Beyond the requests that a worker holds, and beyond a key's rate, callers are told when to come again."""
-    running = rig.start(MAX_IN_FLIGHT="4", RATE_LIMIT="5")
-    data = request("/decide", json.dumps(login()).encode(), key=rig.key)
-    with ExitStack() as stack, running.client() as client:
-        under_way = [stack.enter_context(running.connect()) for _ in range(4)]
-        for caller in under_way:
-            caller.sendall(data[:-5])
-        time.sleep(0.3)  # the four are taken in
-        refused = client.post("/decide", json=login())
-        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-        for caller in under_way:
-            caller.sendall(data[-5:])
-        assert {answer(caller)[0] for caller in under_way} == {200}
+def test_case_30_more_than_a_worker_holds(tmp_path: Path) -> None:
+    """While a worker holds as many as it may, waiting for a silent store, others hear when to come again."""
+    with Behind(tmp_path / "rig", deadlines={"store": "1s"}) as rig, ExitStack() as stack:
+        running = rig.start(MAX_IN_FLIGHT="4")
+        data = request("/decide", json.dumps(login()).encode(), key=rig.key)
+        callers = [stack.enter_context(running.connect()) for _ in range(12)]
+        rig.store.signal(signal.SIGSTOP)
+        for caller in callers:
+            caller.sendall(data)
+        told = [(status, headers.get("retry-after")) for status, headers, _ in map(answer, callers)]
+        assert (told.count((200, None)), told.count((503, "1"))) == (4, 8)
+        rig.store.signal(signal.SIGCONT)
+        with running.client() as client:
+            assert eventually(lambda: healthy(client))
+
+
+def test_case_30_more_than_a_key_may_send(rig: Rig) -> None:
+    """Beyond its rate a key hears when to come again, and may then."""
+    with rig.start(RATE_LIMIT="5").client() as client:
         answers = [client.post("/decide", json=login()) for _ in range(40)]
         assert {told.status_code for told in answers} == {200, 429}
         assert {told.headers["retry-after"] for told in answers if told.status_code == 429} == {"1"}
