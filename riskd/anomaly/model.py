@@ -62,6 +62,8 @@ class Model:
 
         Raises ModelError when the runtime fails or answers with no number; the caller then judges without a model.
         """
+        if len(vector) != len(self.manifest.features):  # numpy would spread a single number over the row
+            raise ModelError(f"model {self.version}: the runtime failed: a vector of {len(vector)} numbers")
         try:
             self._row[0] = vector
             self._run_row(self._binding)

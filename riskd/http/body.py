@@ -22,10 +22,10 @@ MAX_BODY: Final = 64 * 1024
 MAX_BATCH_BODY: Final = 1024 * 1024
 """Bytes of a batch: 100 requests of 10 KiB each."""
 MAX_MISTAKES: Final = 1000
-"""Beyond, mistakes are counted and not told, and an object of more keys is not looked at: to put 100,000 of them into
+"""Beyond, mistakes are counted and not told, and no object or list of more is looked at: to put 100,000 of them into
 words would hold everybody up for half a second."""
 USUAL_BODY: Final = 8 * 1024
-"""Bytes up to which a body is not looked through for wide objects: what they cost then is a millisecond."""
+"""Bytes up to which a body is not looked through for wide ones: what they cost then is a millisecond."""
 MAX_AHEAD: Final = timedelta(minutes=5)
 """How far a caller's clock may be ahead: twice what an unsynchronised server typically drifts in a month."""
 MAX_BEHIND: Final = timedelta(hours=24)
@@ -98,7 +98,7 @@ def parse(body: bytes, model: type[Model]) -> Model:
     except ValueError as error:
         raise Refused(refusal(400, _told(str(error)))) from None
     if len(body) > USUAL_BODY and (wide := _wide(parsed)) is not None:
-        mistakes = [{"path": wide, "message": f"more than {MAX_MISTAKES} keys"}]
+        mistakes = [{"path": wide, "message": f"more than {MAX_MISTAKES:,} entries"}]
         raise Refused(refusal(422, "The body does not fit the contract.", fields=mistakes))
     try:
         return model.__pydantic_validator__.validate_json(body)  # type: ignore[no-any-return]
@@ -112,16 +112,12 @@ def parse(body: bytes, model: type[Model]) -> Model:
 
 
 def _wide(parsed: object, path: str = "") -> str | None:
-    """Return the path of an object with too many keys at any depth, which the parser has bounded; None without one."""
-    if isinstance(parsed, dict):
-        if len(parsed) > MAX_MISTAKES:
-            return path
-        inner: Iterable[tuple[object, object]] = parsed.items()
-    elif isinstance(parsed, list):
-        inner = enumerate(parsed)
-    else:
+    """Return the path of an object or list with too many entries at any depth; None without one."""
+    if not isinstance(parsed, dict | list):
         return None
-    for part, value in inner:
+    if len(parsed) > MAX_MISTAKES:
+        return path
+    for part, value in parsed.items() if isinstance(parsed, dict) else enumerate(parsed):
         if isinstance(value, dict | list) and (found := _wide(value, f"{path}.{shown(part)}".lstrip("."))) is not None:
             return found
     return None
