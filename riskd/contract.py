@@ -234,8 +234,8 @@ class DecisionRequest(Wire):
     """One attempt to be judged. The engine itself takes an unknown IP and an anonymous subject."""
 
     request_id: Annotated[str, StringConstraints(max_length=128, min_length=1, pattern=r"^[\x21-\x7e]+$")] | None = None
-    """The caller's id of this attempt. The same id with the same body, byte for byte, gets the same answer and counts
-    nothing; with another body it is a conflict (409)."""
+    """The caller's id of this attempt. The same id with the same content gets the same answer and counts nothing; with
+    other content it is a conflict (409)."""
     subject: Subject = Subject()
     action: Action
     resource: Resource = Resource()

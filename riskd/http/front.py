@@ -181,8 +181,7 @@ class Front:
     async def _decide(self, body: bytes, caller: str, now: datetime) -> bytes:
         request = parse(body, DecideRequest)
         check_times(request, now)
-        digest = _digest(body) if request.request_id is not None else ""
-        return to_json(await self.engine.decide(request, now=now, digest=digest, caller=caller))
+        return to_json(await self.engine.decide(request, now=now, digest=_digest(request), caller=caller))
 
     async def _decide_batch(self, body: bytes, caller: str, now: datetime) -> bytes:
         batch = parse(body, DecideBatchRequest)
@@ -190,8 +189,7 @@ class Front:
             check_times(request, now)
         engine = self.engine
         decisions = [
-            await engine.decide(request, now=now, digest=_digest(to_json(request)), caller=caller)
-            for request in batch.requests
+            await engine.decide(request, now=now, digest=_digest(request), caller=caller) for request in batch.requests
         ]
         return to_json({"decisions": decisions})
 
@@ -201,9 +199,14 @@ class Front:
         return to_json(await self._outcomes.report(report, now=now, caller=caller))
 
 
-def _digest(body: bytes) -> str:
-    """Tell two bodies under one request id apart; only a request with an id is ever compared."""
-    return blake2b(body, digest_size=16).hexdigest()
+def _digest(request: DecisionRequest) -> str:
+    """Digest the validated request, so that white space and key order in a body do not matter.
+
+    Only a request id is ever compared, so a request without one has no digest.
+    """
+    if request.request_id is None:
+        return ""
+    return blake2b(request.__pydantic_serializer__.to_json(request), digest_size=16).hexdigest()
 
 
 def _refusal(error: Exception) -> Answer:

@@ -230,7 +230,7 @@ def test_other_failing_sources_are_named(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("riskd.enrich.geo.origin_of", fail)
     monkeypatch.setattr("riskd.enrich.device.read_user_agent", fail)
     monkeypatch.setattr(enricher.lists, "listed", fail)
-    made = draft(enricher, ip="81.2.69.142", user_agent=CHROME, device_id="d", rtt_ms=5.0)
+    made = draft(enricher, ip="81.2.69.142", user_agent=f"{CHROME} not read before", device_id="d", rtt_ms=5.0)
     assert made.down == ("network", "lists", "geo", "user_agent")
     assert (made.network.tor, made.network.listed, made.place.country, made.device.family) == (None, None, None, None)
     assert (made.device.rtt_ms, made.device.id, made.network.version) == (5.0, NAMES.device("d"), 4)
