@@ -1,8 +1,8 @@
 """The short way: whole small POSTs to the hot routes go from the parser to the front and back, past ASGI.
 
 ASGI wants a scope, an event, two coroutines and two messages per request, and uvicorn checks every header of an answer
-by two patterns. None of that is needed where the body is here already and the answer is made of our own constant headers;
-it would cost about as much as judging does. Everything else goes the ASGI way to the same front.
+by two patterns. None of that is needed where the body is here already and the answer is made of our own constant
+headers; it would cost about as much as judging does. Everything else goes the ASGI way to the same front.
 """
 
 from collections.abc import Callable
