@@ -78,6 +78,9 @@ def _judge(
     during = [one for one in sent if broken_at <= one.due < mended_at]
     settled = [one for one in during if one.due > broken_at + 0.5]
     after = [one for one in sent if one.due >= mended_at]
+    for one in sent:
+        if one.status != 200:
+            print(f"{words}: {one.due - broken_at:+.3f} s after its begin: {one.status} {one.body!r}")
     answered = sum(one.status == 200 for one in during) / len(during)
     degraded = sum(one.degraded for one in settled) / len(settled)
     back_s = max(

@@ -67,6 +67,7 @@ class Enricher:
         self._pseudonyms = pseudonyms
         self._trusted = trusted
         self._keep = dict(keep or {})
+        self._keep_ip = self._keep.get("ip", "hash")
         for field, kept in self._keep.items():
             if kept == "truncate" and field != "ip":
                 raise ConfigError(f"{field} can be kept as hash or plain; only ip can be truncated")
@@ -85,8 +86,9 @@ class Enricher:
         context, subject = request.context, request.subject
         time = (context.time or now).astimezone(UTC)
         address = self._address(context)
+        address_key = None if address is None else self._pseudonyms.ip(address)
         down: list[str] = []
-        network = self._network(address, context.network, time.date(), down)
+        network = self._network(address, address_key, context.network, time.date(), down)
         device_key, device = self._kept("device", context.device_id)
         session_key, session = self._kept("session", subject.session_id)
         recipient_key, recipient = self._kept("recipient", request.action.recipient)
@@ -112,7 +114,7 @@ class Enricher:
             down=tuple(down),
             subject_key=None if subject.id is None else self._pseudonyms.subject(subject.id, subject.type),
             session_key=session_key,
-            address_key=None if address is None else self._pseudonyms.ip(address),
+            address_key=address_key,
             network_key=network.key,
             device_key=device_key,
             payload_key=payload_key,
@@ -133,14 +135,8 @@ class Enricher:
         key: str = getattr(self._pseudonyms, field)(value)
         return key, value if self._keep.get(field) == "plain" else key
 
-    def _kept_ip(self, address: Address) -> str:
-        match self._keep.get("ip", "hash"):
-            case "plain":
-                return address.text
-            case "truncate":
-                return address.prefix
-            case _:
-                return self._pseudonyms.ip(address)
+    def _shown(self, address: Address) -> str:
+        return address.prefix if self._keep_ip == "truncate" else address.text
 
     def _action(self, request: DecisionRequest, recipient: str | None) -> ActionFacts:
         action, resource = request.action, request.resource
@@ -172,7 +168,9 @@ class Enricher:
             down.append("geo")
             return PlaceFacts()
 
-    def _network(self, address: Address | None, told: Network | None, day: date, down: list[str]) -> NetworkFacts:
+    def _network(
+        self, address: Address | None, address_key: str | None, told: Network | None, day: date, down: list[str]
+    ) -> NetworkFacts:
         known = KnownNetwork()
         if address is not None and (told is None or told.asn is None or told.kind is None):
             try:
@@ -191,7 +189,7 @@ class Enricher:
         if key is None and address is not None and not address.private:
             key = self._pseudonyms.network(address)
         return NetworkFacts(
-            ip=None if address is None else self._kept_ip(address),
+            ip=address_key if self._keep_ip == "hash" or address is None else self._shown(address),
             key=key,
             asn=known.asn,
             organization=known.organization,

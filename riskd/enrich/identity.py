@@ -2,13 +2,12 @@
 
 import os
 import secrets
-from functools import lru_cache
 from hashlib import blake2b
 from hmac import compare_digest
 from pathlib import Path
 from typing import Literal
 
-from riskd.enrich.address import CACHED_ADDRESSES, Address
+from riskd.enrich.address import Address
 from riskd.errors import ConfigError
 
 Keep = Literal["hash", "truncate", "plain"]
@@ -36,11 +35,6 @@ class Pseudonyms:
         self._chain = tuple(_seed(key, "subject") for key in (first, *added))
         fields = ("device", "session", "recipient", "resource", "ip", "network", "payload", "text")
         self._seeds = {field: _seed(secret, field) for field in fields}
-        # An attempt needs its address's hash twice, and addresses come again; ids of subjects come in any number.
-        self._of_address = lru_cache(maxsize=CACHED_ADDRESSES)(self._hash_address)
-
-    def _hash_address(self, field: str, text: str) -> str:
-        return _digest(self._seeds[field], text)
 
     def subject(self, subject_id: str, subject_type: str = "user") -> str:
         """Return the map key of a subject; subjects of different types with one id are different subjects."""
@@ -71,11 +65,11 @@ class Pseudonyms:
 
     def ip(self, address: Address) -> str:
         """Hash an address."""
-        return self._of_address("ip", address.text)
+        return _digest(self._seeds["ip"], address.text)
 
     def network(self, address: Address) -> str:
         """Hash the /24 or /48 of an address."""
-        return self._of_address("network", address.prefix)
+        return _digest(self._seeds["network"], address.prefix)
 
     def payload(self, digest: str) -> str:
         """Hash the digest of a device payload."""
