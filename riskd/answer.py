@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from riskd.contract import Decision, Outcome, Reason, StepUp, made
-from riskd.decision_id import Verdict, with_verdict
+from riskd.decision_id import Verdict
 from riskd.evaluation import Evaluation, Hit
 from riskd.facts import Facts
 from riskd.policy import Policy
@@ -24,9 +24,9 @@ def verdict_of(evaluation: Evaluation) -> Verdict:
 
 
 def answer(
-    evaluation: Evaluation, facts: Facts, policy: Policy, *, base_id: str, model_version: str | None, at: datetime
+    evaluation: Evaluation, facts: Facts, policy: Policy, *, decision_id: str, model_version: str | None, at: datetime
 ) -> Decision:
-    """Compose the decision; `base_id` is the attempt's id, `at` when it was judged."""
+    """Compose the decision; `at` is when it was judged."""
     codes = {hit.question.code for hit in evaluation.hits}
     step_up = _step_up(evaluation, facts, policy, codes, at) if evaluation.outcome is Outcome.STEP_UP else None
     return made(
@@ -38,7 +38,7 @@ def answer(
         step_up=step_up,
         obligations=policy.obligations(evaluation.outcome, codes, step_up),
         degraded=evaluation.degraded,
-        decision_id=with_verdict(base_id, verdict_of(evaluation)),
+        decision_id=decision_id,
         policy_revision=policy.revision,
         model_version=model_version,
         evaluated_at=at,

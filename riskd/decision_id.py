@@ -1,12 +1,18 @@
-"""Decision ids: UUIDv7 (RFC 9562) whose last two bits carry the verdict.
+"""Decision ids: UUIDv7 (RFC 9562) whose last 32 bits carry the verdict, sealed.
 
-The outcome report must know what was decided, and the store is written before the decision is made. Two of the 62
-random bits say it, so that no second write is needed. The rest of the id, the *base*, names the attempt in the store.
+The outcome report must know what was decided, and the store is written before the decision is made. Two of the random
+bits say it, so that no second write is needed, and thirty more are a keyed hash over the rest: who does not hold the
+key cannot turn the id of a denied attempt into that of an allowed one. The id without them, the *base*, names the
+attempt in the store.
 """
 
 from enum import IntEnum
+from hashlib import blake2b
+from hmac import compare_digest
 from os import urandom
 
+SEAL_DIGITS = 8
+"""Hexadecimal digits at the end that hold seal and verdict."""
 VERDICT_BITS = 0b11
 
 
@@ -20,23 +26,42 @@ class Verdict(IntEnum):
     """A step-up that the session's fresh evidence had already achieved."""
 
 
+class Sealer:
+    """Writes verdicts into ids and reads them back."""
+
+    def __init__(self, key: bytes) -> None:
+        """`key` is secret, 16 to 64 bytes."""
+        self._seed = blake2b(key=key, person=b"verdict", digest_size=SEAL_DIGITS // 2)
+
+    def seal(self, base: str, verdict: Verdict) -> str:
+        """Return the decision id of an attempt's base and its verdict."""
+        return base[:-SEAL_DIGITS] + self._digits(base, verdict)
+
+    def open(self, decision_id: str) -> tuple[str, Verdict]:
+        """Return base and verdict of a decision id; raises ValueError for one that was not sealed with this key."""
+        base = base_of(decision_id)
+        verdict = Verdict(int(decision_id[-1], 16) & VERDICT_BITS)
+        if not compare_digest(decision_id[-SEAL_DIGITS:].encode(), self._digits(base, verdict).encode()):
+            raise ValueError("not a decision id of this riskd")
+        return base, verdict
+
+    def _digits(self, base: str, verdict: Verdict) -> str:
+        state = self._seed.copy()
+        state.update(f"{base} {int(verdict)}".encode())
+        return format(int.from_bytes(state.digest()) & ~VERDICT_BITS | verdict, f"0{SEAL_DIGITS}x")
+
+
+def base_of(decision_id: str) -> str:
+    """Return the base of a decision id."""
+    return decision_id[:-SEAL_DIGITS] + "0" * SEAL_DIGITS
+
+
 def new_base(unix_ms: int) -> str:
-    """Return a new id with the verdict bits zero, from a time in milliseconds since 1970."""
-    number = (unix_ms & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(urandom(10))
+    """Return a new base from a time in milliseconds since 1970: 42 random bits tell those of one millisecond apart."""
+    number = (unix_ms & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(urandom(6)) << 32
     number = number & ~(0xF << 76) | 0x7 << 76
     number = number & ~(0b11 << 62) | 0b10 << 62
-    return _text(number & ~VERDICT_BITS)
-
-
-def with_verdict(base: str, verdict: Verdict) -> str:
-    """Write the verdict into a base id."""
-    return base[:-1] + format(int(base[-1], 16) & ~VERDICT_BITS | verdict, "x")
-
-
-def split(decision_id: str) -> tuple[str, Verdict]:
-    """Return the base and the verdict of a decision id; raises ValueError when it is no lower-case hex id."""
-    last = int(decision_id[-1], 16)
-    return decision_id[:-1] + format(last & ~VERDICT_BITS, "x"), Verdict(last & VERDICT_BITS)
+    return _text(number)
 
 
 def unix_ms(decision_id: str) -> int:

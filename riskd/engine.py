@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from riskd import decision_id
 from riskd.anomaly.model import Model
-from riskd.answer import answer
+from riskd.answer import answer, verdict_of
 from riskd.contract import Decision, DecisionRequest, Outcome
 from riskd.enrich.enrich import Draft, Enricher
 from riskd.errors import StoreUnavailable
@@ -42,16 +42,20 @@ class Engine:
         model: Model | None,
         writer: Writer,
         redaction: Redaction,
+        sealer: decision_id.Sealer,
         metrics: Metrics,
         on_evidence: Callable[[Decision, datetime], None] = lambda _decision, _now: None,
     ) -> None:
         """`on_evidence` is told of each decision in which fresh evidence met a step-up: it counts as passed."""
+        self.sources: dict[str, str] = {}
+        """Version of each database and list in use, for the record."""
         self.policy = policy
         self.model = model
         self._enricher = enricher
         self._store = store
         self._writer = writer
         self._redaction = redaction
+        self._sealer = sealer
         self._metrics = metrics
         self._on_evidence = on_evidence
         self._store_failures = metrics.store_failures.at("observe")
@@ -70,7 +74,7 @@ class Engine:
         policy, model = self.policy, self.model
         at = request.context.time or now
         draft = self._enricher.draft(request, at)
-        attempt = _attempt(request, draft, policy, at=at, now=now, digest=digest)
+        attempt = _attempt(draft, policy, at=at, now=now, digest=digest)
         enriched = perf_counter()
         try:
             seen: Observation | None = await self._store.observe(attempt)
@@ -92,15 +96,15 @@ class Engine:
             evaluation,
             facts,
             policy,
-            base_id=base_id,
+            decision_id=self._sealer.seal(base_id, verdict_of(evaluation)),
             model_version=None if model is None else model.version,
             at=datetime.fromtimestamp(decision_id.unix_ms(base_id) / 1000, UTC),
         )
         evaluated = perf_counter()
 
         if not repeated:
-            self._writer.append(_record(decision, evaluation, facts, caller))
-            if evaluation.evidence_met:
+            self._writer.append(_record(decision, evaluation, facts, draft.request_key, caller, self.sources))
+            if evaluation.evidence_met and _is_retry(facts):
                 self._on_evidence(decision, now)
         recorded = perf_counter()
         self._enrich_s.observe(enriched - begun)
@@ -121,16 +125,26 @@ class Engine:
                 metrics.signal_errors.at(source.removeprefix("signal:")).inc()
 
 
-def _attempt(
-    request: DecisionRequest, draft: Draft, policy: Policy, *, at: datetime, now: datetime, digest: str
-) -> Attempt:
+def _is_retry(facts: Facts) -> bool:
+    """Return True when the authentication came after the subject's last confirmed success.
+
+    Older evidence lets an attempt in, but answered no step-up of this attempt's: it may be a thief's who uses the
+    owner's session, and must not make his device known.
+    """
+    age_s, history = facts.subject.auth_age_s, facts.history
+    if age_s is None or history is None:
+        return False
+    return history.last_confirmed_age_s is None or age_s < history.last_confirmed_age_s
+
+
+def _attempt(draft: Draft, policy: Policy, *, at: datetime, now: datetime, digest: str) -> Attempt:
     action, network, place, device = draft.action, draft.network, draft.place, draft.device
     plan = policy.plan(action.name, action.path, action.method, action.resource_type)
     return Attempt(
         decision_id=decision_id.new_base(int(now.timestamp() * 1000)),
         now=at.timestamp(),
         token=os.urandom(12).hex(),
-        request_id=request.request_id,
+        request_id=draft.request_key,
         request_digest=digest,
         subject=draft.subject_key,
         address=draft.address_key,
@@ -185,10 +199,18 @@ def _facts(draft: Draft, seen: Observation | None, at: datetime) -> Facts:
     )
 
 
-def _record(decision: Decision, evaluation: Evaluation, facts: Facts, caller: str) -> DecisionRecord:
+def _record(
+    decision: Decision,
+    evaluation: Evaluation,
+    facts: Facts,
+    request_key: str | None,
+    caller: str,
+    sources: dict[str, str],
+) -> DecisionRecord:
     return DecisionRecord(
         decision_id=decision.decision_id,
         evaluated_at=decision.evaluated_at,
+        request_id=request_key,
         caller=caller or None,
         facts=facts,
         vector=evaluation.vector,
@@ -207,4 +229,5 @@ def _record(decision: Decision, evaluation: Evaluation, facts: Facts, caller: st
         degraded=decision.degraded,
         policy_revision=decision.policy_revision,
         model_version=decision.model_version,
+        sources=sources,
     )

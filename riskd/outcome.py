@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from riskd.contract import OutcomeReceipt, OutcomeReport, Reported
-from riskd.decision_id import Verdict, split
+from riskd.decision_id import Sealer, Verdict
+from riskd.errors import RequestError
 from riskd.metrics import Metrics
 from riskd.record.redact import Redaction
 from riskd.record.schema import OutcomeRecord
@@ -42,10 +43,11 @@ def confirms(outcome: Reported, verdict: Verdict) -> bool:
 class Outcomes:
     """Takes outcome reports; built once, holds nothing of a report."""
 
-    def __init__(self, *, store: Store, writer: Writer, redaction: Redaction, metrics: Metrics) -> None:
+    def __init__(self, *, store: Store, writer: Writer, redaction: Redaction, sealer: Sealer, metrics: Metrics) -> None:
         self._store = store
         self._writer = writer
         self._redaction = redaction
+        self._sealer = sealer
         self._metrics = metrics
 
     async def report(
@@ -56,7 +58,10 @@ class Outcomes:
         Raises RequestError (404) for a decision that is unknown or whose outcome window has passed, StoreUnavailable
         when the store does not answer (report again), RecordUnavailable when the record is lost.
         """
-        base_id, verdict = split(report.decision_id)
+        try:
+            base_id, verdict = self._sealer.open(report.decision_id)
+        except ValueError:
+            raise RequestError("no decision of this id waits for an outcome: unknown or too old", status=404) from None
         at = min(report.at.astimezone(UTC), now) if report.at is not None else now
         confirmed = confirms(report.outcome, verdict)
         settled = await self._store.settle(

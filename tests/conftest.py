@@ -74,10 +74,11 @@ async def live(valkey: str, default_policy: Policy, tmp_path: Path) -> AsyncIter
         model=None,
         writer=writer,
         redaction=redaction,
+        sealer=IDENTITY.sealer,
         metrics=metrics,
         on_evidence=lambda decision, _now: evidence.append(decision.decision_id),
     )
-    outcomes = Outcomes(store=store, writer=writer, redaction=redaction, metrics=metrics)
+    outcomes = Outcomes(store=store, writer=writer, redaction=redaction, sealer=IDENTITY.sealer, metrics=metrics)
     yield Live(engine, outcomes, store, metrics, writer, log, evidence)
     await store.close()
     writer.close()

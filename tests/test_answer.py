@@ -7,7 +7,7 @@ import pytest
 
 from riskd.answer import CONTACT_DISTRUST_S, GUESSING, answer, verdict_of
 from riskd.contract import Decision, Outcome
-from riskd.decision_id import Verdict, new_base, split
+from riskd.decision_id import Sealer, Verdict, new_base
 from riskd.evaluation import Evaluation, evaluate
 from riskd.facts import Facts
 from riskd.policy.load import SHIPPED, load
@@ -15,23 +15,23 @@ from riskd.signals import SIGNALS
 from tests.attempts import NOON, attempt, history
 
 POLICY = load(SHIPPED / "default.yaml")
-BASE = new_base(int(NOON.timestamp() * 1000))
+ID = Sealer(b"s" * 32).seal(new_base(int(NOON.timestamp() * 1000)), Verdict.STEP_UP)
 REPORTED = history(reported_age_s=60.0)
 
 
 def answered(facts: Facts) -> tuple[Evaluation, Decision]:
     """Judge and answer."""
     evaluation = evaluate(facts, POLICY, None)
-    return evaluation, answer(evaluation, facts, POLICY, base_id=BASE, model_version="20260101-00000000", at=NOON)
+    return evaluation, answer(evaluation, facts, POLICY, decision_id=ID, model_version="20260101-00000000", at=NOON)
 
 
 def test_what_every_answer_carries() -> None:
     """Every answer names its id, policy, model and time, and is one that the contract allows."""
-    evaluation, decision = answered(attempt(network={"tor": True, "listed": ("feed",)}))
+    _, decision = answered(attempt(network={"tor": True, "listed": ("feed",)}))
     assert decision.policy_revision == POLICY.revision
     assert decision.model_version == "20260101-00000000"
     assert decision.evaluated_at == NOON
-    assert split(decision.decision_id) == (BASE, verdict_of(evaluation))
+    assert decision.decision_id == ID
     assert Decision.model_validate(decision.model_dump()) == decision
     assert Decision.model_validate_json(decision.model_dump_json()) == decision
 
@@ -79,10 +79,9 @@ def test_a_step_up_says_what_it_must_achieve() -> None:
     ],
 )
 def test_the_verdict_goes_into_the_id(groups: dict[str, Any], verdict: Verdict) -> None:
-    """The id tells what was decided, and whether fresh evidence had already met a step-up."""
-    evaluation, decision = answered(attempt(**groups))
+    """What was decided is told, and whether fresh evidence had already met a step-up."""
+    evaluation, _ = answered(attempt(**groups))
     assert verdict_of(evaluation) is verdict
-    assert split(decision.decision_id)[1] is verdict
     assert (evaluation.outcome is Outcome.ALLOW) is (verdict in {Verdict.ALLOW, Verdict.ALLOW_BY_EVIDENCE})
 
 

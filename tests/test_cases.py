@@ -60,7 +60,7 @@ def judged(case: Tree, its_policy: Policy) -> tuple[Evaluation, Decision]:
     facts = facts_of(case)
     evaluation = evaluate(facts, its_policy, model)
     base = new_base(int(NOON.timestamp() * 1000))
-    return evaluation, answer(evaluation, facts, its_policy, base_id=base, model_version=None, at=NOON)
+    return evaluation, answer(evaluation, facts, its_policy, decision_id=base, model_version=None, at=NOON)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=[str(path.relative_to(CASES).with_suffix("")) for path in PATHS])

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from riskd import decision_id
 from riskd.answer import answer
 from riskd.contract import DecideRequest, Decision, DecisionRequest, OutcomeReport, Reported
 from riskd.decision_id import Verdict
@@ -87,7 +86,7 @@ async def test_fresh_evidence_lets_the_retry_in(live: Live, make_request: MakeRe
     proof = {"acr": first.step_up.acr_values[0], "auth_time": int(NOON.timestamp()) + 30}
     retry = await live.engine.decide(make_request(context=ABROAD, subject=proof), now=NOON + timedelta(seconds=60))
     assert retry.decision == "allow"
-    assert decision_id.split(retry.decision_id)[1] is Verdict.ALLOW_BY_EVIDENCE
+    assert IDENTITY.sealer.open(retry.decision_id)[1] is Verdict.ALLOW_BY_EVIDENCE
     assert live.evidence == [retry.decision_id]
     report = OutcomeReport(decision_id=retry.decision_id, outcome=Reported.STEP_UP_PASSED)
     await live.outcomes.report(report, now=NOON + timedelta(seconds=61), source="evidence")
@@ -191,7 +190,7 @@ async def test_record_is_judged_again_byte_for_byte(
             evaluate(record.facts, default_policy, None),
             record.facts,
             default_policy,
-            base_id=decision_id.split(record.decision_id)[0],
+            decision_id=record.decision_id,
             model_version=None,
             at=record.evaluated_at,
         )
@@ -245,3 +244,14 @@ async def test_forwarded_for_is_read_from_the_right(
     live.engine._enricher = Enricher(IDENTITY, Geo(tmp_path), trusted=(ip_network("10.0.0.0/8"),))
     decision = await live.engine.decide(make_request(context={"ip": peer, "forwarded_for": header}), now=NOON)
     assert ("new_ip" not in _codes(decision)) is same
+
+
+async def test_old_evidence_from_elsewhere_teaches_nothing(live: Live, make_request: MakeRequest) -> None:
+    """A thief with the owner's fresh assurance may pass, but not make his device known: no step-up was his."""
+    await _habit(live, make_request)
+    proof = {"acr": "urn:riskd:loa:2", "auth_time": int(NOON.timestamp()) - 300, "session_id": None}
+    own = await live.engine.decide(make_request(subject=proof), now=NOON)
+    report = OutcomeReport(decision_id=own.decision_id, outcome=Reported.LOGIN_SUCCEEDED)
+    await live.outcomes.report(report, now=NOON)
+    await live.engine.decide(make_request(subject=proof, context=ABROAD), now=NOON + timedelta(minutes=3))
+    assert live.evidence == []

@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 
 from riskd.contract import DecideRequest, OutcomeReport, Reported
-from riskd.decision_id import Verdict, new_base, with_verdict
+from riskd.decision_id import Verdict, new_base
 from riskd.errors import RequestError
 from riskd.outcome import confirms
 from riskd.record.reader import read
 from riskd.record.schema import OutcomeRecord
-from tests.conftest import NOON, Live
+from tests.conftest import IDENTITY, NOON, Live
 
 MakeRequest = Callable[..., DecideRequest]
 
@@ -76,7 +76,7 @@ async def test_report_by_the_subject_forces_a_step_up(live: Live, make_request: 
 
 
 @pytest.mark.parametrize(
-    "decision_id", [with_verdict(new_base(0), Verdict.ALLOW), "0" * 8 + "-0000-0000-0000-" + "0" * 12]
+    "decision_id", [IDENTITY.sealer.seal(new_base(0), Verdict.ALLOW), "0" * 8 + "-0000-0000-0000-" + "0" * 12]
 )
 async def test_unknown_decision_is_not_found(live: Live, decision_id: str) -> None:
     """A decision that nobody made is 404, whatever its id looks like."""
@@ -95,3 +95,20 @@ async def test_a_report_from_the_future_is_dated_now(live: Live, make_request: M
     await live.outcomes.report(report, now=NOON)
     record = next(r for r in read(live.log) if isinstance(r, OutcomeRecord))
     assert record.at == NOON
+
+
+async def test_a_forged_verdict_is_not_found(live: Live, make_request: MakeRequest) -> None:
+    """The id of a denied attempt cannot be turned into that of an allowed one, so its device stays unknown."""
+    known = await live.engine.decide(make_request(), now=NOON)
+    await live.outcomes.report(OutcomeReport(decision_id=known.decision_id, outcome=Reported.LOGIN_SUCCEEDED), now=NOON)
+    bot = {"device_id": "thief", "user_agent": "python-requests/2.32", "ip": "185.220.101.1"}
+    denied = await live.engine.decide(make_request(context=bot), now=NOON + timedelta(minutes=5))
+    assert denied.decision != "allow"
+    for last in "0123456789abcdef":
+        forged = denied.decision_id[:-1] + last
+        if forged != denied.decision_id:
+            with pytest.raises(RequestError) as refused:
+                await live.outcomes.report(
+                    OutcomeReport(decision_id=forged, outcome=Reported.LOGIN_SUCCEEDED), now=NOON
+                )
+            assert refused.value.status == 404

@@ -27,7 +27,7 @@ def mature_allows(settings: Settings, url: str, policy: Policy, pseudonyms: Pseu
     async def go_through() -> None:
         store, writer = policy_store(settings, url, policy), policy_writer(settings, policy, counted)
         redaction = policy_redaction(pseudonyms, policy)
-        outcomes = Outcomes(store=store, writer=writer, redaction=redaction, metrics=counted)
+        outcomes = Outcomes(store=store, writer=writer, redaction=redaction, sealer=pseudonyms.sealer, metrics=counted)
         try:
             await mature(settings.data_dir / "log", run / "matured", outcomes, after, now=now)
         finally:

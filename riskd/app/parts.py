@@ -9,7 +9,7 @@ from pathlib import Path
 
 from riskd.anomaly.load import load_model
 from riskd.anomaly.model import Model
-from riskd.contract import Decision
+from riskd.contract import Decision, OutcomeReport, Reported
 from riskd.engine import Engine
 from riskd.enrich.enrich import Enricher
 from riskd.enrich.forwarded import TrustedProxies
@@ -93,6 +93,7 @@ class Parts:
             model=model,
             writer=self.writer,
             redaction=policy_redaction(self.pseudonyms, policy),
+            sealer=self.pseudonyms.sealer,
             metrics=self.metrics,
             on_evidence=self.on_evidence,
         )
@@ -100,7 +101,13 @@ class Parts:
     def outcomes(self, policy: Policy) -> Outcomes:
         """Join what takes outcome reports."""
         redaction = policy_redaction(self.pseudonyms, policy)
-        return Outcomes(store=self.store, writer=self.writer, redaction=redaction, metrics=self.metrics)
+        return Outcomes(
+            store=self.store,
+            writer=self.writer,
+            redaction=redaction,
+            sealer=self.pseudonyms.sealer,
+            metrics=self.metrics,
+        )
 
     async def close(self) -> None:
         """Close the log and the store."""
@@ -186,9 +193,16 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
     """Open an engine for a command: the service's own store, log, policy and model, without HTTP."""
     policy = load(policy_path(settings))
     model = open_model(settings, policy)
+    met: list[tuple[Decision, datetime]] = []
     async with store_url(settings) as url:
-        parts = open_parts(settings, url, policy, metrics=Metrics())
+        parts = open_parts(
+            settings, url, policy, metrics=Metrics(), on_evidence=lambda decision, now: met.append((decision, now))
+        )
         try:
             yield parts.engine(policy, model, parts.enricher(policy))
+            outcomes = parts.outcomes(policy)
+            for decision, now in met:
+                report = OutcomeReport(decision_id=decision.decision_id, outcome=Reported.STEP_UP_PASSED)
+                await outcomes.report(report, now=now, source="evidence")
         finally:
             await parts.close()

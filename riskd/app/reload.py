@@ -43,7 +43,7 @@ class Loaded:
         self.enricher: Enricher = parts.enricher(policy)
         self.sources: tuple[Source, ...] = sources(self.enricher, settings.data_dir, now)
         self.keys = KeyRing.load(settings.data_dir / "secrets" / "keys.json")
-        self.engine: Engine = parts.engine(policy, model, self.enricher)
+        self.engine: Engine = self._make_engine()
         self.problems: dict[str, str] = {}
         """Why something is not in use as it stands on disk now: keys, databases, policy, model."""
 
@@ -57,14 +57,20 @@ class Loaded:
                 self._seen[name] = state
                 changed |= await self._try(name, make)
         if changed:
-            self.engine = self._parts.engine(self.policy, self.model, self.enricher)
+            self.engine = self._make_engine()
         return changed
+
+    def _make_engine(self) -> Engine:
+        engine = self._parts.engine(self.policy, self.model, self.enricher)
+        engine.sources = {source.name: source.version for source in self.sources}
+        return engine
 
     def _refresh_data(self, now: datetime) -> None:
         self.keys.refresh()
         self._note("keys", self.keys.problem)
         self._note("databases", "; ".join(self.enricher.refresh()) or None)
         self.sources = sources(self.enricher, self._settings.data_dir, now)
+        self.engine.sources = {source.name: source.version for source in self.sources}
 
     async def _try(self, name: str, make: Callable[[], None]) -> bool:
         try:

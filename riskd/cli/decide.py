@@ -9,7 +9,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from pydantic import ValidationError
 from rich.table import Table
 
 from riskd.anomaly.load import load_model
@@ -20,11 +19,12 @@ from riskd.contract import DecideRequest
 from riskd.errors import ModelError
 from riskd.explain import Explanation, SignalLine, explain
 from riskd.features import MODEL_FEATURES
+from riskd.http.body import MAX_BODY, check_times, parse
+from riskd.http.front import digest
+from riskd.http.refusal import Refused
 from riskd.policy.load import load
 from riskd.record.reader import find
 from riskd.record.schema import DecisionRecord
-
-MAX_REQUEST_BYTES = 65_536
 
 
 @app.command()
@@ -32,18 +32,22 @@ def decide(
     file: Annotated[Path | None, typer.Argument(help="A request in JSON; default: stdin.")] = None,
 ) -> None:
     """Judge one request without a server, on the same store, log and policy; prints the answer as JSON."""
-    body = sys.stdin.buffer.read(MAX_REQUEST_BYTES + 1) if file is None else file.read_bytes()
-    if len(body) > MAX_REQUEST_BYTES:
-        fail(f"the request is larger than {MAX_REQUEST_BYTES} bytes")
+    stream = sys.stdin.buffer if file is None else file.open("rb")
+    with stream:
+        body = stream.read(MAX_BODY + 1)
+    now = datetime.now(UTC)
+    if len(body) > MAX_BODY:
+        fail(f"a request has at most {MAX_BODY:,} bytes")
     try:
-        request = DecideRequest.model_validate_json(body)
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, d['loc'])) or 'request'}: {d['msg']}" for d in error.errors(include_url=False)]
-        fail("; ".join(lines))
+        request = parse(body, DecideRequest)
+        check_times(request, now)
+    except Refused as refused:
+        error = msgspec.json.decode(refused.answer.body)["error"]
+        fail("; ".join([error["message"], *(f"{f['path']}: {f['message']}" for f in error.get("fields") or ())]))
 
     async def run() -> str:
         async with open_engine(settings()) as engine:
-            decision = await engine.decide(request, now=datetime.now(UTC), caller="cli")
+            decision = await engine.decide(request, now=now, digest=digest(request), caller="cli")
             return decision.model_dump_json(indent=2)
 
     typer.echo(asyncio.run(run()))
@@ -98,10 +102,10 @@ def _print(record: DecisionRecord, result: Explanation, model: Model | None, *, 
     if record.degraded:
         console.print(f"degraded: {', '.join(record.degraded)}")
     if not same:
+        changed = "policy" if result.policy_revision != record.policy_revision else "signal catalogue"
         console.print(
-            f"[yellow]The policy is now {result.policy_revision}, the decision was made under "
-            f"{record.policy_revision}; below is how today's policy judges the recorded facts: "
-            f"{result.outcome}, score {result.score:g}.[/yellow]"
+            f"[yellow]The {changed} has changed since (policy {record.policy_revision} then, {result.policy_revision} "
+            f"now); below is how the facts are judged today: {result.outcome}, score {result.score:g}.[/yellow]"
         )
     table = Table(show_edge=False)
     for column, justify in (("signal", "left"), ("state", "left"), ("weight", "right"), ("share", "right")):

@@ -38,6 +38,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     attributes: dict[str, AttributeValue]
     down: tuple[str, ...]
     """Sources that failed: `geo`, `network`, `lists`, `user_agent`."""
+    request_key: str | None
     subject_key: str | None
     session_key: str | None
     address_key: str | None
@@ -112,6 +113,7 @@ class Enricher:
             device=_device(context, device, payload_key, down),
             attributes=context.attributes or {},
             down=tuple(down),
+            request_key=None if request.request_id is None else self._pseudonyms.text(request.request_id),
             subject_key=None if subject.id is None else self._pseudonyms.subject(subject.id, subject.type),
             session_key=session_key,
             address_key=address_key,

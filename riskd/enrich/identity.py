@@ -7,6 +7,7 @@ from hmac import compare_digest
 from pathlib import Path
 from typing import Literal
 
+from riskd.decision_id import Sealer
 from riskd.enrich.address import Address
 from riskd.errors import ConfigError
 
@@ -35,6 +36,8 @@ class Pseudonyms:
         self._chain = tuple(_seed(key, "subject") for key in (first, *added))
         fields = ("device", "session", "recipient", "resource", "ip", "network", "payload", "text")
         self._seeds = {field: _seed(secret, field) for field in fields}
+        self.sealer = Sealer(blake2b(secret, digest_size=KEY_BYTES, person=b"decision ids").digest())
+        """Seals the verdict into decision ids."""
 
     def subject(self, subject_id: str, subject_type: str = "user") -> str:
         """Return the map key of a subject; subjects of different types with one id are different subjects."""
@@ -64,8 +67,8 @@ class Pseudonyms:
         return _digest(self._seeds["resource"], f"{resource_type or ''}\0{resource_id}")
 
     def ip(self, address: Address) -> str:
-        """Hash an address."""
-        return _digest(self._seeds["ip"], address.text)
+        """Hash an IPv4 address, or the /64 of an IPv6 one, in which its holder has addresses without end."""
+        return _digest(self._seeds["ip"], address.host)
 
     def network(self, address: Address) -> str:
         """Hash the /24 or /48 of an address."""

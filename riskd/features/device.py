@@ -21,6 +21,10 @@ _FOUR_WEEKLY = {
     "Firefox Mobile": (100, datetime(2022, 5, 3, tzinfo=UTC)),
 }
 RELEASE_DAYS = 28.0
+FAMILIAR_WITHIN_DAYS = 180.0
+"""Longest time since device and network were last confirmed for both to count as familiar."""
+FAMILIAR_AFTER_DAYS = 1.0
+"""Least time for which the device must have been known: one that a guesser has just got confirmed explains nothing."""
 YEAR_DAYS = 365.25
 
 
@@ -40,6 +44,22 @@ def device_known_days(facts: Facts) -> float | None:
     if history is None or history.device_known_age_s is None:
         return None
     return history.device_known_age_s / DAY_S
+
+
+@signal_feature
+def familiar(facts: Facts) -> float:
+    """1 when device and network are old acquaintances of the subject, else 0, also when that is unknown.
+
+    Both were part of confirmed successes within 180 days, and the device has been known for a day. It only explains
+    away what others can do to an account or address from elsewhere; where nothing is known, nothing is explained away.
+    """
+    history = facts.history
+    if history is None or facts.device.id is None or history.device_known_age_s is None:
+        return 0.0
+    if history.device_age_s is None or history.network_age_s is None:
+        return 0.0
+    unseen_days = max(history.device_age_s, history.network_age_s) / DAY_S
+    return float(unseen_days <= FAMILIAR_WITHIN_DAYS and history.device_known_age_s >= FAMILIAR_AFTER_DAYS * DAY_S)
 
 
 @feature

@@ -181,7 +181,7 @@ class Front:
     async def _decide(self, body: bytes, caller: str, now: datetime) -> bytes:
         request = parse(body, DecideRequest)
         check_times(request, now)
-        return to_json(await self.engine.decide(request, now=now, digest=_digest(request), caller=caller))
+        return to_json(await self.engine.decide(request, now=now, digest=digest(request), caller=caller))
 
     async def _decide_batch(self, body: bytes, caller: str, now: datetime) -> bytes:
         batch = parse(body, DecideBatchRequest)
@@ -189,7 +189,7 @@ class Front:
             check_times(request, now)
         engine = self.engine
         decisions = [
-            await engine.decide(request, now=now, digest=_digest(request), caller=caller) for request in batch.requests
+            await engine.decide(request, now=now, digest=digest(request), caller=caller) for request in batch.requests
         ]
         return to_json({"decisions": decisions})
 
@@ -199,7 +199,7 @@ class Front:
         return to_json(await self._outcomes.report(report, now=now, caller=caller))
 
 
-def _digest(request: DecisionRequest) -> str:
+def digest(request: DecisionRequest) -> str:
     """Digest the validated request, so that white space and key order in a body do not matter.
 
     Only a request id is ever compared, so a request without one has no digest.

@@ -247,13 +247,12 @@ class Kept(Section):
 
     ip: Literal["hash", "truncate", "plain"] = "hash"
     device_id: Literal["hash", "plain"] = "hash"
-    endpoint: Literal["plain", "omit"] = "plain"
     attributes: Annotated[tuple[ShortText, ...], Field(max_length=64)] = ()
     """Names of the request's attributes that may be recorded; all others are left out."""
 
 
 class RecordRules(Section):
-    """The decision record."""
+    """The decision record. All but `keep` takes effect when the service starts anew (HUP)."""
 
     keep: Kept = Kept()
     on_failure: Literal["refuse", "count"] = "refuse"
@@ -265,7 +264,7 @@ class RecordRules(Section):
 
 
 class Learning(Section):
-    """What outcomes teach."""
+    """What outcomes teach; taken over when the service starts anew (HUP)."""
 
     mature_after: Duration | None = None
     """Age at which an allow that nobody reported on counts as a confirmed success; unset: never."""
@@ -281,7 +280,7 @@ class Anomaly(Section):
 
 
 class Deadlines(Section):
-    """Time limits of one decision."""
+    """Time limits of one decision; taken over when the service starts anew (HUP)."""
 
     store: Duration = timedelta(milliseconds=50)
     """Budget of the store's one round trip; beyond, the decision is degraded."""
@@ -335,6 +334,9 @@ class PolicyFile(Rules):
                 if name in seen:
                     raise ValueError(f"action {name!r} is in two classes: {seen[name]} and {kind}")
                 seen[name] = kind
+        after = self.learning.mature_after
+        if after is not None and after >= self.learning.outcome_window:
+            raise ValueError("learning: mature_after must be shorter than outcome_window, after which nothing is known")
         steps = {step.level for step in self.assurance.levels}
         places: list[tuple[str, Rules]] = [("defaults", self), *self.actions.items()]
         places.extend((rule.name, rule) for rule in self.resources)

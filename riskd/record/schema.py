@@ -60,8 +60,6 @@ class DecisionRecord(Recorded, frozen=True, kw_only=True, omit_defaults=True, ta
     """Signals that could not tell, because a feature they read was None."""
     errors: tuple[str, ...] = ()
     """Signals that failed."""
-    exemptions: tuple[str, ...] = ()
-    """Names of the policy's exemptions that applied."""
     anomaly: float | None = None
     """The model's 0..1; None without a model."""
     score: float
@@ -79,8 +77,6 @@ class DecisionRecord(Recorded, frozen=True, kw_only=True, omit_defaults=True, ta
     model_version: str | None = None
     sources: dict[str, str] = {}
     """Data source → version of the databases and lists the facts were looked up in."""
-    latency_us: int | None = None
-    """Microseconds from the parsed request to this record."""
 
     @property
     def when(self) -> datetime:

@@ -2,7 +2,7 @@
 
 Both weigh the same facts as the declared signals do, in another way; they are compared with those signals' sum, and
 what they add is the part by which they exceed it. On four kinds of simulated attack the larger of the two caught more
-at the same false alarms than their sum did (`riskd evaluate` prints both).
+at the same false alarms than their sum did.
 """
 
 from math import exp

@@ -182,7 +182,6 @@ def decision(facts: Facts) -> Callable[..., DecisionRecord]:
             "policy_revision": "5be1c7d29a41",
             "model_version": "20260301-1a2b3c4d",
             "sources": {"country": "iptocc 3.3.0", "network": "iporigin 1.1.0"},
-            "latency_us": 412,
         }
         return DecisionRecord(**full | fields)  # type: ignore[arg-type]
 

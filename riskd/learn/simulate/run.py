@@ -93,9 +93,10 @@ async def _with_engine(state: Path, out: Path, policy: Policy, model: Model | No
             model=model,
             writer=writer,
             redaction=redaction,
+            sealer=pseudonyms.sealer,
             metrics=metrics,
         )
-        outcomes = Outcomes(store=store, writer=writer, redaction=redaction, metrics=metrics)
+        outcomes = Outcomes(store=store, writer=writer, redaction=redaction, sealer=pseudonyms.sealer, metrics=metrics)
         with (out / TRUTH_FILE).open("wb") as truth:
             play = _Play(engine, outcomes)
             for attempt in stream:
