@@ -29,5 +29,5 @@ EXPOSE 8000
 USER 10001:10001
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ['RISKD_PORT']}/healthz\", timeout=2)"]
+    CMD ["riskd", "health"]
 CMD ["riskd", "serve"]

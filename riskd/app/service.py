@@ -166,6 +166,7 @@ class Service:
         self.metrics.info.at(*labels).set(1)
 
     async def _write_metrics(self) -> None:
+        self.metrics.in_flight.at().set(self._front.in_flight)
         await asyncio.to_thread(self._tally.write)
 
     async def _mature(self) -> None:

@@ -122,7 +122,8 @@ class Front:
         self._clock = clock
         self._refused = refused
         self._max_in_flight = max_in_flight
-        self._in_flight = 0
+        self.in_flight = 0
+        """Requests being answered."""
         self._routes: dict[str, tuple[Route, Handle]] = {
             DECIDE.path: (DECIDE, self._decide),
             DECIDE_BATCH.path: (DECIDE_BATCH, self._decide_batch),
@@ -151,7 +152,7 @@ class Front:
     async def _answer(
         self, route: Route, handle: Handle, method: str, headers: list[Header], body: bytes | Receive
     ) -> Answer:
-        self._in_flight += 1
+        self.in_flight += 1
         try:
             caller, now = self._admitted(route, method, headers)
             if not isinstance(body, bytes):
@@ -165,11 +166,11 @@ class Front:
             self._refused(answer.status)
             return answer
         finally:
-            self._in_flight -= 1
+            self.in_flight -= 1
 
     def _admitted(self, route: Route, method: str, headers: list[Header]) -> tuple[str, datetime]:
         """Return the caller's name and the time, once every reason to refuse that needs no body has been looked at."""
-        if self._in_flight > self._max_in_flight:
+        if self.in_flight > self._max_in_flight:
             raise Refused(OVERLOADED)
         if method != "POST":
             raise Refused(NOT_A_POST)

@@ -27,11 +27,18 @@ def test_hashes_are_keyed_and_apart() -> None:
 
 
 def test_networks_share_a_hash() -> None:
-    """Two addresses of a /24 or /48 have different hashes and the same network hash."""
+    """Two IPv4 addresses of a /24, or two /64s of an IPv6 /48, have different hashes and the same network hash."""
     names = Pseudonyms(KEY)
     for a, b in (("81.2.69.1", "81.2.69.200"), ("2a02:c7d::1", "2a02:c7d:0:ffff::1")):
         assert names.ip(parse_address(a)) != names.ip(parse_address(b))
         assert names.network(parse_address(a)) == names.network(parse_address(b))
+
+
+def test_a_link_is_one_address() -> None:
+    """All addresses of an IPv6 /64 have one hash, so its holder cannot pose as many; the next /64 has another."""
+    names = Pseudonyms(KEY)
+    hashes = [names.ip(parse_address(f"2a02:c7d:0:{end}")) for end in ("1::1", "1:ffff:ffff:ffff:ffff", "2::1")]
+    assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_first_start_creates_secrets(tmp_path: Path) -> None:

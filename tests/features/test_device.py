@@ -11,6 +11,7 @@ from riskd.features.device import (
     device_contradictions,
     device_family_changed,
     device_unseen_days,
+    familiar,
     family_rarity_nats,
     family_unseen_days,
     language_unseen_days,
@@ -38,6 +39,27 @@ def test_novelty(compute: Any, fact: str, known: str, age: str) -> None:  # noqa
     assert compute(attempt(device=presented, history=history())) is None
     assert compute(attempt(device={}, history=history(**{known: 2, age: DAY_S}))) is None
     assert compute(attempt(device=presented)) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "value"),
+    [
+        ({}, 1.0),
+        ({"device_age_s": 180 * DAY_S, "network_age_s": 180 * DAY_S, "device_known_age_s": DAY_S}, 1.0),
+        ({"device_age_s": 181 * DAY_S}, 0.0),
+        ({"network_age_s": 181 * DAY_S}, 0.0),
+        ({"device_age_s": None}, 0.0),
+        ({"network_age_s": None}, 0.0),
+        ({"device_known_age_s": DAY_S - 1}, 0.0),  # confirmed just now, perhaps by the guesser
+        ({"device_known_age_s": None}, 0.0),
+    ],
+)
+def test_familiar(changed: dict[str, Any], value: float) -> None:
+    """Device and network confirmed within 180 days, the device known for a day; anything unknown makes it 0."""
+    known = {"device_age_s": 0.0, "network_age_s": 0.0, "device_known_age_s": 30 * DAY_S}
+    assert familiar(attempt(device={"id": "d"}, history=history(**{**known, **changed}))) == value
+    assert familiar(attempt(device={}, history=history(**known))) == 0.0
+    assert familiar(attempt(device={"id": "d"})) == 0.0
 
 
 def test_family_changed() -> None:

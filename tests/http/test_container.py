@@ -65,4 +65,4 @@ def test_it_serves_as_make_run_does() -> None:
         (ROOT / "Makefile").read_text(),
         re.MULTILINE,
     )
-    assert "healthz" in arguments("HEALTHCHECK")[0]
+    assert '"riskd", "health"' in arguments("HEALTHCHECK")[0]
