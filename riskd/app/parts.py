@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import structlog
+
 from riskd.anomaly.load import load_model
 from riskd.anomaly.model import Model
 from riskd.contract import Decision, OutcomeReport, Reported
@@ -28,6 +30,8 @@ from riskd.record.writer import Writer
 from riskd.settings import Settings
 from riskd.store import Embedded, Store, parse
 
+log = structlog.stdlib.get_logger("riskd.app")
+
 
 def policy_path(settings: Settings) -> Path:
     """Return the policy in use: what RISKD_POLICY names, else riskd.yaml here, else the shipped default."""
@@ -39,9 +43,10 @@ def open_model(settings: Settings, policy: Policy) -> Model | None:
     """Load the model that CURRENT names; None where the policy lets the declared signals decide alone without one."""
     try:
         return load_model(settings.models_dir, MODEL_FEATURES)
-    except ModelError:
+    except ModelError as error:
         if policy.file.anomaly.missing == "refuse":
             raise
+        log.warning("no_model", reason=str(error), consequence="the declared signals decide alone")
         return None
 
 

@@ -10,9 +10,9 @@ from msgspec import to_builtins
 
 from riskd.app.parts import open_store, store_url
 from riskd.cli.root import AsJson, app, print_json, settings
-from riskd.enrich.identity import rotate
+from riskd.enrich.identity import begin_rotation, finish_rotation
 from riskd.store import Store
-from riskd.store.upkeep import rekey, state
+from riskd.store.upkeep import Rekeyed, forget_moved, rekey, state
 
 store = typer.Typer(help="History and counters: state, and accepting the loss of history.", no_args_is_help=True)
 app.add_typer(store, name="store")
@@ -56,11 +56,19 @@ def status(as_json: AsJson = False) -> None:
 def rotate_identity() -> None:
     """Add a key to the hash that maps subject ids to tokens, and move the map; records stay as they are.
 
-    Stop the service first: what it would write meanwhile stays under the old key.
+    Stop the service first: what it would write meanwhile stays under the old key. Where this breaks off, run it again
+    before the service starts: the key in use stays the old one until the whole map has moved.
     """
-    where = settings()
-    pseudonyms = rotate(where.data_dir)
-    moved = _with_url(lambda url: rekey(url, pseudonyms.rekey))
+    data_dir = settings().data_dir
+    rename = begin_rotation(data_dir).rekey
+
+    def move(url: str) -> Rekeyed:
+        moved = rekey(url, rename)
+        finish_rotation(data_dir)
+        forget_moved(url, rename)
+        return moved
+
+    moved = _with_url(move)
     typer.echo(f"moved {moved.subjects} subjects and {moved.pending} attempts that wait for their outcome")
 
 

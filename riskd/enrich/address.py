@@ -11,7 +11,7 @@ CACHED_ADDRESSES = 16_384
 PREFIX_BITS = {4: 24, 6: 48}
 """What stands for the network where no ASN is known, and what a truncated address keeps."""
 IPV6_HOST_BITS = 64
-"""What counts as one IPv6 address: a /64 is one IPv6 link (RFC 4291 §2.5.1), and its holder can use any address in it."""
+"""What counts as one IPv6 address: a /64 is one link (RFC 4291 §2.5.1), and its holder can use any address in it."""
 _LONGEST_TEXT = 45
 
 

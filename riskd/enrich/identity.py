@@ -109,14 +109,42 @@ def load_secrets(data_dir: Path) -> Pseudonyms:
         raise ConfigError(f"{path}: {error.strerror}; riskd needs a data directory it can write") from error
 
 
-def rotate(data_dir: Path) -> Pseudonyms:
-    """Add a key for subject hashes and return the pseudonyms with it; every map key then has to go through `rekey`."""
+def begin_rotation(data_dir: Path) -> Pseudonyms:
+    """Add a key for subject hashes beside the keys in use, and return the pseudonyms with it.
+
+    Every map key then goes through `rekey`, and `finish_rotation` takes the new keys into use; until then the old ones
+    are. A rotation begun before and not finished goes on with its key. Raises ConfigError.
+    """
     load_secrets(data_dir)
-    path = _path(data_dir)
+    path, beside = _path(data_dir), _next_path(data_dir)
     secret, added = _read(path)
-    beside = _temporary(path, [secret, *added, secrets.token_bytes(KEY_BYTES)])
-    beside.replace(path)
-    return Pseudonyms(*_read(path))
+    try:
+        if not beside.exists():
+            _write_new(beside, [secret, *added, secrets.token_bytes(KEY_BYTES)])
+        following = _read(beside)
+    except OSError as error:
+        raise ConfigError(f"{beside}: {error.strerror}; riskd needs a data directory it can write") from error
+    if (following[0], following[1][:-1]) != (secret, added):
+        raise ConfigError(f"{beside}: belongs to other keys than {path.name}; put back the two files that go together")
+    return Pseudonyms(*following)
+
+
+def finish_rotation(data_dir: Path) -> None:
+    """Take the keys of a begun rotation into use, once every map key has gone through `rekey`; raises ConfigError."""
+    beside = _next_path(data_dir)
+    try:
+        beside.replace(_path(data_dir))
+        directory = os.open(beside.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)  # what is forgotten after this must not find the old keys in use again
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise ConfigError(f"{beside}: {error.strerror}; the rotation is not finished") from error
+
+
+def _next_path(data_dir: Path) -> Path:
+    return data_dir / "secrets" / "identity.next"
 
 
 def _path(data_dir: Path) -> Path:

@@ -47,13 +47,16 @@ def device_known_days(facts: Facts) -> float | None:
 
 
 @signal_feature
-def familiar(facts: Facts) -> float:
-    """1 when device and network are old acquaintances of the subject, else 0, also when that is unknown.
+def familiar(facts: Facts) -> float | None:
+    """1 when device and network are old acquaintances of the subject, else 0; unknown only while the store is down.
 
     Both were part of confirmed successes within 180 days, and the device has been known for a day. It only explains
-    away what others can do to an account or address from elsewhere; where nothing is known, nothing is explained away.
+    away what others can do to an account or address from elsewhere: who withholds the device id, and a subject of whom
+    nothing is known, explain nothing.
     """
     history = facts.history
+    if history is None and "store" in facts.down:
+        return None
     if history is None or facts.device.id is None or history.device_known_age_s is None:
         return 0.0
     if history.device_age_s is None or history.network_age_s is None:

@@ -149,7 +149,7 @@ def password_spray(
     """Attempts fail over many accounts from one address or network.
 
     False alarms: an office exit or a provider on a bad morning; the limits rise with the subjects that confirmed
-    successes there. The neighbours of a sprayer, whose own device and network lower the strength.
+    successes there. A sprayer's neighbours, too; the subject's own device and network lower the strength.
     """
     sprayed = failed_subjects_on_ip_1h >= max(
         min_subjects_ip, learned_share * confirmed_subjects_on_ip

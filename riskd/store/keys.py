@@ -7,15 +7,21 @@
 | `riskd:{o:<decision id>}` | the attempt until its outcome is reported | outcome window |
 | `riskd:{o:<decision id>}:r` | outcomes reported already | outcome window |
 | `riskd:{s:<subject>}` | hash: token, confirmed habits, last times | 180 d once confirmed, else the outcome window |
-| `…:a` `:i` `:v` `:m` | attempts, addresses, sensitive attempts, amounts of a day | 24 h |
+| `…:a` `:i` `:v` | attempts, addresses, sensitive attempts of a day | 24 h |
+| `…:t` | hash: amounts attempted, one sum per hour and currency, at most 125 | 25 h |
 | `…:f` `:g` | failures, addresses of failures | 1 h |
-| `…:s` `:l` `:z` | sessions, amounts confirmed, decisions settled | 7 d, 180 d, outcome window |
+| `…:s` `:l` `:z` | up to 8 sessions, amounts confirmed, decisions settled | 7 d, 180 d, outcome window |
 | `riskd:{i:<address>}:u` | subjects | 24 h |
 | `riskd:{i:…}`, `riskd:{n:<network>}` + `:f` `:g` `:c` | failures, failed subjects, confirmed ones | 1 h, 1 h, 30 d |
 | `riskd:{d:<device>}:u` | subjects | 30 d |
 | `riskd:{p:<payload>}` | who sent this payload first | 7 d |
+| `riskd:{k:<rotation>}` | new names of subjects, while a rotation of identity moves them | its end, at most 180 d |
 
 On a cluster each entity keeps its own answer for a repeat, under `riskd:{…}:q:<request id>`.
+
+A day's amounts are those of the hour that runs and the 24 whole hours before it: 24 to 25 hours, in a bounded number of
+sums that no flood of small amounts can push a large one out of. Of eight sessions those that a confirmed success
+settled leave last.
 """
 
 from typing import Final
@@ -25,7 +31,7 @@ from riskd.store.attempt import Attempt
 ENTITIES: Final = (("s", "subject"), ("i", "address"), ("n", "network"), ("d", "device"), ("p", "payload"))
 """Letter in the key and in the script's layout, field of the attempt; the order of an observation's groups."""
 
-SUBJECT_PARTS: Final = ("", ":a", ":i", ":v", ":m", ":f", ":g", ":s", ":l", ":z")
+SUBJECT_PARTS: Final = ("", ":a", ":i", ":v", ":t", ":f", ":g", ":s", ":l", ":z")
 """Ends of all keys of one subject."""
 
 
@@ -44,6 +50,10 @@ class Keys:
     def pending(self, decision_id: str) -> str:
         """Return the key under which an attempt waits for its outcome."""
         return f"{self._prefix}:{{o:{decision_id}}}"
+
+    def moved(self, rotation: str) -> str:
+        """Return the key of the new names that a rotation has given so far."""
+        return self.entity("k", rotation)
 
     def subject(self, subject: str) -> tuple[str, ...]:
         """Return all keys of a subject."""

@@ -6,6 +6,7 @@
 local MINUTES_5, MINUTES_10, HOUR, DAY = 300, 600, 3600, 86400
 local MEMORY = 180 * DAY
 local SMALL = 120 -- members; the server keeps sets of up to 128 in a compact form
+local AMOUNTS = 100 -- sums of an hour and currency; with one more for each of 25 hours still the compact form
 local call = redis.call
 local pack = cmsgpack.pack
 local key = {}
@@ -91,9 +92,11 @@ local function differs(before, present)
 end
 
 -- A session: {country, device, network, home seen, started, seen, hopped, latitude, longitude, accuracy, seen country,
--- vague}. The first three are its home: attempts never move it, only a confirmed success does, or a thief would teach it.
+-- vague, confirmed}. The first three are its home: attempts never move it, only a confirmed success does, or a thief
+-- would teach it. Of too many the one seen longest ago leaves, but none that a success confirmed before one that none
+-- did: attempts in the subject's name, which anybody can make, must not drive out the owner's home.
 local function sees_sessions(name)
-  local own, others, held, oldest, oldest_seen = nil, {}, 0, nil, math.huge
+  local own, others, held, leaves, leaves_seen, leaves_confirmed = nil, {}, 0, nil, math.huge, true
   local flat = call('HGETALL', name)
   for i = 1, #flat, 2 do
     local s = cmsgpack.unpack(flat[i + 1])
@@ -101,8 +104,9 @@ local function sees_sessions(name)
     if flat[i] == session then
       own = s
     else
-      if s[6] < oldest_seen then
-        oldest, oldest_seen = flat[i], s[6]
+      local confirmed = s[13] or false
+      if leaves_confirmed and not confirmed or leaves_confirmed == confirmed and s[6] < leaves_seen then
+        leaves, leaves_seen, leaves_confirmed = flat[i], s[6], confirmed
       end
       if now - s[6] <= session_window_s then
         others[#others + 1] = array(7, pack(
@@ -117,12 +121,12 @@ local function sees_sessions(name)
   local started = own and age(own[5])
   if not own then
     if held >= 8 then
-      call('HDEL', name, oldest)
+      call('HDEL', name, leaves)
     end
     own = {country or false, device or false, network or false, now, now, now, false}
   elseif differs(own[1], country) or differs(own[2], device) or differs(own[3], network) then
-    -- The first hop stays: evidence fresher than it can meet it, which a hop renewed by each attempt would prevent.
-    if not own[7] and now - own[4] <= hop_window_s then
+    -- A hop stays for its window: evidence fresher than it can meet it, which renewal by each attempt would prevent.
+    if (not own[7] or now - own[7] > hop_window_s) and now - own[4] <= hop_window_s then
       own[7] = now
     end
   else
@@ -140,20 +144,41 @@ local function sees_sessions(name)
   return started, own[7] and age(own[7]) or nil, others_packed
 end
 
+-- Sums per hour and currency, in fields `hour|currency`; answers the sum of this hour and the 24 before it. No number
+-- of amounts pushes one out. What comes in more currencies than fit is summed under `*` whatever its currency, and
+-- counts for each of them: too much rather than too little.
 local function amounts_of_a_day(name)
-  if amount then
-    note(name, table.concat({currency, string.format('%.17g', amount), decision_id}, '|'), SMALL, DAY)
+  if not currency then
+    return 0
   end
-  local sum = 0
-  if currency then
-    for _, member in ipairs(call('ZRANGEBYSCORE', name, now - DAY, '+inf')) do
-      local held, value = string.match(member, '^([^|]*)|([^|]*)|')
-      if held == currency then
-        sum = sum + tonumber(value)
+  local this_hour = math.floor(now / HOUR)
+  local sums, held, sum, old = {}, 0, 0, {}
+  local flat = call('HGETALL', name)
+  for i = 1, #flat, 2 do
+    local hour, of = string.match(flat[i], '^(%-?%d+)|(.*)$')
+    if tonumber(hour) < this_hour - 24 then
+      old[#old + 1] = flat[i]
+    else
+      sums[flat[i]] = tonumber(flat[i + 1])
+      held = held + 1
+      if of == currency or of == '*' then
+        sum = sum + sums[flat[i]]
       end
     end
   end
-  return sum
+  if not amount then
+    return sum
+  end
+  if #old > 0 then
+    call('HDEL', name, unpack(old))
+  end
+  local bucket = string.format('%d|%s', this_hour, currency)
+  if not sums[bucket] and held >= AMOUNTS then
+    bucket = string.format('%d|*', this_hour)
+  end
+  call('HSET', name, bucket, string.format('%.17g', (sums[bucket] or 0) + amount))
+  call('EXPIRE', name, 25 * HOUR)
+  return sum + amount
 end
 
 local function field(letter, value)
@@ -232,7 +257,7 @@ local function sees_subject(replays)
     sees_places(v[20]),
     pack(attempts_5m, attempts_1h, attempts_24h, ips_5m, ips_1h, ips_24h,
       failures > 0 and within(k .. ':f', MINUTES_10) or 0, failures, failures > 0 and within(k .. ':g', HOUR) or 0,
-      age(v[13]), within(k .. ':v', MINUTES_10), amounts_of_a_day(k .. ':m'),
+      age(v[13]), within(k .. ':v', MINUTES_10), amounts_of_a_day(k .. ':t'),
       changed('contact', v[14]), changed('password', v[15]), changed('factor', v[16]), changed('recipient', v[17]),
       session_age, hop_age),
     sessions,

@@ -229,6 +229,7 @@ local function settle_session(k)
   end
   s[1], s[2], s[3] = country or s[1], device or s[2], network or s[3]
   s[4], s[7] = math.max(s[4], now), false
+  s[13] = true -- it stays when sessions that nothing confirmed crowd in
   call('HSET', k .. ':s', session, pack(s))
 end
 

@@ -24,6 +24,9 @@ from riskd.store.keys import SUBJECT_PARTS, Keys
 
 SCAN_COUNT = 1000
 TIMEOUT_S = 10.0
+BATCH = 500
+MOVED_S = 180 * 86400
+"""Seconds for which names moved are remembered: as long as any subject is kept."""
 Client = Redis | RedisCluster
 
 _decode = msgspec.msgpack.Decoder(Attempt).decode
@@ -31,7 +34,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Rekeyed(msgspec.Struct, frozen=True):
-    """What moving to new map keys touched."""
+    """What this run moved to new map keys."""
 
     subjects: int
     pending: int
@@ -108,21 +111,54 @@ def state(url: str) -> State:
 def rekey(url: str, rename: Callable[[str], str], prefix: str = "riskd") -> Rekeyed:
     """Move every subject to the map key that `rename` gives for its old one, tokens and habits with it.
 
-    Stop the service first: what it writes meanwhile would stay under old keys. Raises StoreUnavailable.
+    A run that broke off anywhere is ended by another with the same `rename`: the store remembers the names given so
+    far, until `forget_moved`. Stop the service first: what it writes meanwhile would stay under old keys. Raises
+    StoreUnavailable.
     """
     keys = Keys(prefix)
     subjects = pending = 0
     try:
         with connect(url) as client:
-            for old in list(_entities(client, f"{prefix}:{{s:")):
-                for part in SUBJECT_PARTS:
-                    _move(client, keys.entity("s", old) + part, keys.entity("s", rename(old)) + part)
-                subjects += 1
-            for name in list(_entities(client, f"{prefix}:{{o:")):
-                pending += _readdress(client, keys.pending(name), rename)
+            moves = _Moves(client, keys.moved(rename("")), rename)
+            for names in _batches(_entities(client, f"{prefix}:{{s:")):
+                for old, new in moves.begin(names).items():
+                    for part in SUBJECT_PARTS:
+                        _move(client, keys.entity("s", old) + part, keys.entity("s", new) + part)
+                    subjects += 1
+            for names in _batches(_entities(client, f"{prefix}:{{o:")):
+                pending += _readdress(client, [keys.pending(name) for name in names], moves)
     except RedisError as error:
         raise StoreUnavailable(f"the store does not answer: {error}") from error
     return Rekeyed(subjects, pending)
+
+
+def forget_moved(url: str, rename: Callable[[str], str], prefix: str = "riskd") -> None:
+    """Forget which names `rekey` gave, once their key is the one in use; raises StoreUnavailable."""
+    try:
+        with connect(url) as client:
+            client.unlink(Keys(prefix).moved(rename("")))
+    except RedisError as error:
+        raise StoreUnavailable(f"the store does not answer: {error}") from error
+
+
+class _Moves:
+    """Tells old names from new ones, which look alike: new ones are noted in the store before anything is there."""
+
+    def __init__(self, client: Client, noted: str, rename: Callable[[str], str]) -> None:
+        self._client = client
+        self._noted = noted
+        self._rename = rename
+
+    def begin(self, names: list[str]) -> dict[str, str]:
+        """Return the old among `names` with their new names."""
+        if not names:
+            return {}
+        known = self._client.smismember(self._noted, names)
+        new = {name: self._rename(name) for name, moved in zip(names, known, strict=True) if not moved}
+        if new:
+            self._client.sadd(self._noted, *new.values())
+            self._client.expire(self._noted, MOVED_S)
+        return new
 
 
 def _nodes(client: Client) -> list[Redis]:
@@ -141,24 +177,38 @@ def _entities(client: Client, start: str) -> Iterator[str]:
             yield name
 
 
+def _batches(names: Iterator[str]) -> Iterator[list[str]]:
+    """Yield all names in lists; all are read before the first list, since the moves make new ones."""
+    every = list(names)
+    for start in range(0, len(every), BATCH):
+        yield every[start : start + BATCH]
+
+
 def _move(client: Client, old: str, new: str) -> None:
     # Old and new lie in different slots of a cluster, so RENAME would not do.
     value = client.dump(old)
-    if value is not None:
-        left_ms = client.pttl(old)
-        client.restore(new, max(left_ms, 0), value, replace=True)
-        client.unlink(old)
+    if value is None:
+        return
+    if not client.exists(new):  # else a run before this one broke off here
+        client.restore(new, max(client.pttl(old), 0), value)
+    client.unlink(old)
 
 
-def _readdress(client: Client, key: str, rename: Callable[[str], str]) -> int:
-    kept = client.get(key)
+def _readdress(client: Client, keys: list[str], moves: _Moves) -> int:
+    waiting = {key: attempt for key in keys if (attempt := _waiting(client.get(key))) is not None}
+    new = moves.begin(list({str(attempt.subject) for attempt in waiting.values()}))
+    old = {key: attempt for key, attempt in waiting.items() if attempt.subject in new}
+    for key, attempt in old.items():
+        client.set(key, _encode(replace(attempt, subject=new[str(attempt.subject)])), keepttl=True)
+    return len(old)
+
+
+def _waiting(kept: object) -> Attempt | None:
+    """Read an attempt that has a subject."""
     if not isinstance(kept, bytes):
-        return 0
+        return None
     try:
         attempt = _decode(kept)
     except msgspec.DecodeError:
-        return 0
-    if attempt.subject is None:
-        return 0
-    client.set(key, _encode(replace(attempt, subject=rename(attempt.subject))), keepttl=True)
-    return 1
+        return None
+    return attempt if attempt.subject is not None else None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from riskd.enrich.address import parse_address
-from riskd.enrich.identity import Pseudonyms, load_secrets, rotate
+from riskd.enrich.identity import Pseudonyms, begin_rotation, finish_rotation, load_secrets
 from riskd.errors import ConfigError
 
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -88,9 +88,47 @@ def test_rotation_rekeys_without_ids(tmp_path: Path) -> None:
     before = load_secrets(tmp_path)
     for _ in range(2):
         old = before.subject("alice")
-        after = rotate(tmp_path)
+        after = begin_rotation(tmp_path)
+        finish_rotation(tmp_path)
         assert after.rekey(old) == after.subject("alice") != old
         assert after.device("d") == before.device("d")
         assert load_secrets(tmp_path).subject("alice") == after.subject("alice")
         before = after
     assert (tmp_path / "secrets" / "identity").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_rotation_begun_goes_on_with_its_key(tmp_path: Path) -> None:
+    """Until it is finished the old keys stay in use, and beginning again gives the key begun with."""
+    before = load_secrets(tmp_path)
+    path = tmp_path / "secrets" / "identity"
+    text = path.read_bytes()
+    begun = begin_rotation(tmp_path)
+    assert path.read_bytes() == text
+    assert load_secrets(tmp_path).subject("alice") == before.subject("alice")
+    assert begin_rotation(tmp_path).subject("alice") == begun.subject("alice")
+    assert (tmp_path / "secrets" / "identity.next").stat().st_mode & 0o777 == 0o600
+    finish_rotation(tmp_path)
+    assert load_secrets(tmp_path).subject("alice") == begun.subject("alice")
+    assert [file.name for file in path.parent.iterdir()] == ["identity"]
+
+
+def test_a_rotation_of_other_keys_is_refused(tmp_path: Path) -> None:
+    """New keys that do not go on from those in use, damaged ones, and a finish without a beginning are refused."""
+    with pytest.raises(ConfigError, match="not finished"):
+        finish_rotation(tmp_path)
+    begin_rotation(tmp_path)
+    (tmp_path / "secrets" / "identity").unlink()
+    with pytest.raises(ConfigError, match="other keys"):
+        begin_rotation(tmp_path)
+    (tmp_path / "secrets" / "identity.next").write_text("x")
+    with pytest.raises(ConfigError, match="damaged"):
+        begin_rotation(tmp_path)
+
+
+def test_a_rotation_without_a_place_for_keys_is_refused(tmp_path: Path) -> None:
+    """New keys that cannot be read are said in one line, and the keys in use stay."""
+    before = load_secrets(tmp_path)
+    (tmp_path / "secrets" / "identity.next").mkdir()
+    with pytest.raises(ConfigError, match="Is a directory"):
+        begin_rotation(tmp_path)
+    assert load_secrets(tmp_path).subject("alice") == before.subject("alice")

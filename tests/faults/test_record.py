@@ -146,7 +146,7 @@ def planted(secret: str) -> list[dict[str, Any]]:
 
 def test_case_29_planted_secrets(tmp_path: Path) -> None:
     """A secret in any field, right or wrong, reaches neither log, nor stderr, nor metrics, nor an error's text."""
-    keep = {"attributes": ["kept"], "endpoint": "plain"}
+    keep = {"attributes": ["kept"]}
     with Rig(tmp_path / "rig", record={"keep": keep}) as rig:
         running = rig.start(LOG_LEVEL="debug")
         with running.client() as client:

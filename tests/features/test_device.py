@@ -60,6 +60,7 @@ def test_familiar(changed: dict[str, Any], value: float) -> None:
     assert familiar(attempt(device={"id": "d"}, history=history(**{**known, **changed}))) == value
     assert familiar(attempt(device={}, history=history(**known))) == 0.0
     assert familiar(attempt(device={"id": "d"})) == 0.0
+    assert familiar(attempt(device={"id": "d"}, down=("store",))) is None
 
 
 def test_family_changed() -> None:

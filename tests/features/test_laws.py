@@ -19,7 +19,8 @@ UNITS = {
 }  # fmt: skip
 FLAGS_AND_TEXTS = {
     "country", "network_kind", "tor", "proxy", "hosting", "address_denied", "bot", "currency", "leaked", "endpoint",
-    "email_disposable", "action_name", "auth_context", "path_obfuscated", "device_family_changed", "user_agent_faults", "familiar",
+    "email_disposable", "action_name", "auth_context", "path_obfuscated", "device_family_changed", "user_agent_faults",
+    "familiar",
 }  # fmt: skip
 COUNTS_AND_AMOUNTS = {
     "lists_naming_ip", "device_contradictions", "confirmed_successes", "amount", "confirmed_subjects_on_ip",
@@ -31,7 +32,7 @@ NEVER_UNKNOWN = {"action_name", "familiar"}
 
 @pytest.mark.parametrize("declared", FEATURES.values(), ids=FEATURES.keys())
 def test_unknown_when_nothing_is_known(declared: Feature) -> None:
-    """Of an attempt with nothing but a time and an action name, every feature is unknown, never zero, but for those named above."""
+    """Of an attempt with nothing but a time and an action name, all features but those two are unknown."""
     facts = attempt()
     value = declared.compute(facts, Population()) if declared.needs_population else declared.compute(facts)
     assert value is None or declared.name in NEVER_UNKNOWN

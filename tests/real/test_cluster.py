@@ -17,7 +17,7 @@ from riskd.errors import StoreUnavailable
 from riskd.store import Store, parse
 from riskd.store.embedded import find_server
 from riskd.store.route import SLOTS, slot_of
-from tests.store import behaviour
+from tests.store import behaviour, behaviour_sessions
 from tests.store.story import NOW, attempt, confirmed, history
 
 pytestmark = pytest.mark.real
@@ -140,7 +140,7 @@ class TestLearning(behaviour.Learning):
     """What becomes known, and what does not."""
 
 
-class TestSessions(behaviour.Sessions):
+class TestSessions(behaviour_sessions.Sessions):
     """Homes, hops and neighbours of sessions."""
 
 

@@ -78,6 +78,29 @@ class Counting:
         assert (await history(store, amount=0.75, currency="EUR")).amount_24h == 101.0
         assert (await history(store)).amount_24h == 0.0
 
+    async def test_small_amounts_hide_no_large_one(self, store: Store) -> None:
+        """Two large amounts with many small ones between them are still summed."""
+        await store.observe(attempt(NOW - 20 * HOUR, amount=9000.0, currency="EUR"))
+        for number in range(120):
+            await store.observe(attempt(NOW - 19 * HOUR + number * MINUTE, amount=0.01, currency="EUR"))
+        assert (await history(store, amount=9000.0, currency="EUR")).amount_24h == pytest.approx(18_001.2)
+
+    async def test_many_currencies_hide_no_amount(self, store: Store) -> None:
+        """An amount that comes after more currencies than are kept apart counts, and so do those kept apart."""
+        await store.observe(attempt(NOW - 2 * HOUR, amount=9000.0, currency="EUR"))
+        for number in range(300):
+            await store.observe(attempt(NOW - HOUR, amount=0.01, currency=f"X{number}"))
+        await store.observe(attempt(NOW - 1, amount=5000.0, currency="GBP"))
+        assert (await history(store, amount=9000.0, currency="EUR")).amount_24h >= 18_000
+        assert (await history(store, amount=5000.0, currency="GBP")).amount_24h >= 10_000
+
+    async def test_amounts_of_the_day_before_are_gone(self, store: Store) -> None:
+        """An hour's amounts count until 24 whole hours after it; an older one counts in neither reading nor writing."""
+        await store.observe(attempt(NOW + HOUR - 1, amount=100.0, currency="EUR"))
+        assert (await history(store, NOW + 25 * HOUR - 1, currency="EUR")).amount_24h == 100.0
+        assert (await history(store, NOW + 25 * HOUR, currency="EUR")).amount_24h == 0.0
+        assert (await history(store, NOW + 25 * HOUR, amount=1.0, currency="EUR")).amount_24h == 1.0
+
     async def test_sensitive_attempts_count_in_10_minutes(self, store: Store) -> None:
         """Only sensitive attempts of the last ten minutes count as such."""
         await store.observe(attempt(NOW - 11 * MINUTE, sensitive=True))
@@ -314,56 +337,3 @@ class Learning:
         after = await history(store, NOW + 1)
         assert after.token != seen.history.token
         assert values(after, "confirmed", "attempts_24h", "known_devices") == (0, 1, 0)
-
-
-class Sessions:
-    """Homes, hops and neighbours of sessions."""
-
-    async def test_a_session_that_moves_too_fast_hops(self, store: Store) -> None:
-        """Another device within half an hour is a hop, which later attempts of the session still see."""
-        await store.observe(attempt(NOW - 100))
-        assert (await history(store, NOW - 60, device="thief")).session_hop_age_s == 0.0
-        assert (await history(store, NOW - 30, device="thief")).session_hop_age_s == 30.0
-        owner = await history(store)
-        assert values(owner, "session_hop_age_s", "session_age_s") == (60.0, 100.0)
-
-    async def test_moving_slowly_is_no_hop(self, store: Store) -> None:
-        """A session that comes from elsewhere after 31 minutes has not hopped, nor has its next attempt."""
-        await store.observe(attempt(NOW - 31 * MINUTE))
-        assert (await history(store, network="AS2")).session_hop_age_s is None
-        assert (await history(store, NOW + 10, network="AS2")).session_hop_age_s is None
-
-    async def test_unknown_is_no_hop(self, store: Store) -> None:
-        """A missing device, country or network differs from nothing."""
-        await store.observe(attempt(NOW - 100))
-        assert (await history(store, device=None, country=None, network=None)).session_hop_age_s is None
-
-    async def test_only_evidence_ends_a_hop(self, store: Store) -> None:
-        """A plain success leaves the hop, one with a step-up makes the new circumstances the session's home."""
-        await store.observe(attempt(NOW - 100))
-        hopped = await store.observe(attempt(NOW - 90, device="phone"))
-        await report(store, hopped, "action_completed")
-        assert (await history(store, NOW - 80, device="phone")).session_hop_age_s == 10.0
-        proven = await store.observe(attempt(NOW - 70, device="phone"))
-        await report(store, proven, "login_succeeded", decided=ALLOWED_BY_EVIDENCE)
-        assert (await history(store, NOW - 60, device="phone")).session_hop_age_s is None
-        assert (await history(store, NOW - 50)).session_hop_age_s == 0.0
-
-    async def test_other_live_sessions_are_listed(self, store: Store) -> None:
-        """Sessions seen within the window are listed with their place, the present and older ones are not."""
-        await store.observe(attempt(NOW - 2 * HOUR, session="old"))
-        await store.observe(
-            attempt(NOW - 100, session="far", country="AU", latitude=-33.9, longitude=151.2, vague=True)
-        )
-        (other,) = (await history(store)).sessions
-        assert (other.latitude, other.country, other.seen_age_s, other.vague) == (-33.9, "AU", 100.0, True)
-        assert len((await history(store, session=None)).sessions) == 2
-
-    async def test_at_most_eight_sessions_are_kept(self, store: Store) -> None:
-        """The session seen longest ago leaves first."""
-        for number in range(12):
-            await store.observe(attempt(NOW + number, session=f"s{number}"))
-        assert (await history(store, NOW + 12, session="s11")).session_age_s == 1.0
-        seen = await history(store, NOW + 13, session="s0")
-        assert seen.session_age_s is None
-        assert len(seen.sessions) == 8  # as they were when this one came; one of them has left for it

@@ -1,6 +1,6 @@
 """The store's behaviour on one server, where one script reaches all."""
 
-from tests.store import behaviour
+from tests.store import behaviour, behaviour_sessions
 
 
 class TestCounting(behaviour.Counting):
@@ -15,5 +15,5 @@ class TestLearning(behaviour.Learning):
     """What becomes known, and what does not."""
 
 
-class TestSessions(behaviour.Sessions):
+class TestSessions(behaviour_sessions.Sessions):
     """Homes, hops and neighbours of sessions."""
