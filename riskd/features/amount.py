@@ -39,7 +39,7 @@ def amount_over_p99_ratio(facts: Facts) -> float | None:
 
 @signal_feature
 def amount_24h(facts: Facts) -> float | None:
-    """Sum the subject attempted in this currency in 24 hours, this amount included."""
+    """Sum the subject attempted in this currency in this hour and the 24 before it, this amount included."""
     if facts.history is None or facts.action.amount is None:
         return None
     return facts.history.amount_24h
