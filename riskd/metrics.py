@@ -8,7 +8,7 @@ whose labels are all `other`.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct
@@ -100,15 +100,14 @@ Child = TypeVar("Child", Count, Level, Distribution)
 class Family(Generic[Child]):
     """One metric and its children, one per combination of label values."""
 
-    def __init__(self, kind: Kind, name: str, text: str, labels: tuple[str, ...]) -> None:
+    def __init__(self, kind: Kind, name: str, text: str, labels: tuple[str, ...], new: Callable[[], Child]) -> None:
+        """`new` makes a child."""
         self.kind = kind
+        self._new = new
         self.name = name
         self.text = text
         self.labels = labels
         self._children: dict[tuple[str, ...], Child] = {}
-
-    def _new(self) -> Child:
-        raise NotImplementedError
 
     def at(self, *values: str) -> Child:
         """Return the child for these label values, to be kept and used many times."""
@@ -135,20 +134,14 @@ class Counter(Family[Count]):
     """A family of counts; its name ends in `_total`."""
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...] = ()) -> None:
-        super().__init__("counter", name, text, labels)
-
-    def _new(self) -> Count:
-        return Count()
+        super().__init__("counter", name, text, labels, Count)
 
 
 class Gauge(Family[Level]):
     """A family of levels, which several workers' snapshots either add (`sum`) or take the greatest of (`max`)."""
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...] = (), *, across: Literal["sum", "max"]) -> None:
-        super().__init__("gauge_sum" if across == "sum" else "gauge_max", name, text, labels)
-
-    def _new(self) -> Level:
-        return Level()
+        super().__init__("gauge_sum" if across == "sum" else "gauge_max", name, text, labels, Level)
 
 
 class Histogram(Family[Distribution]):
@@ -157,11 +150,8 @@ class Histogram(Family[Distribution]):
     def __init__(
         self, name: str, text: str, labels: tuple[str, ...] = (), *, bounds: tuple[float, ...] = SECONDS
     ) -> None:
-        super().__init__("histogram", name, text, labels)
+        super().__init__("histogram", name, text, labels, lambda: Distribution(bounds))
         self.bounds = bounds
-
-    def _new(self) -> Distribution:
-        return Distribution(self.bounds)
 
     def snapshot(self) -> FamilySnapshot:
         """Return every child's numbers together with the bounds."""
