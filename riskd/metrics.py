@@ -103,7 +103,7 @@ class Family(Generic[Child]):
     def __init__(self, kind: Kind, name: str, text: str, labels: tuple[str, ...], new: Callable[[], Child]) -> None:
         """`new` makes a child."""
         self.kind = kind
-        self._new = new
+        self._new: Callable[[], Child] = new
         self.name = name
         self.text = text
         self.labels = labels
