@@ -11,7 +11,6 @@ from riskd.enrich.enrich import Draft, Enricher
 from riskd.enrich.install import install_cities, installed
 from riskd.enrich.sources import sources
 from riskd.errors import DataError
-from riskd.settings import Settings
 
 pytestmark = pytest.mark.real
 NOW = datetime.now(UTC)
@@ -27,7 +26,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def look(data_dir: Path, ip: str) -> Draft:
     """Draft an attempt from an address."""
-    enricher = Enricher.open(Settings(data_dir=data_dir))
+    enricher = Enricher(load_secrets(data_dir), Geo(data_dir))
     return enricher.draft(DecisionRequest(action=Action(name="login"), context=Context(ip=ip)), NOW)
 
 
@@ -58,7 +57,7 @@ def test_notes_name_the_licence(data_dir: Path) -> None:
     """Each installed file is listed with date, licence and the attribution that the licence asks for."""
     notes = installed(data_dir)
     assert set(notes) == {"city-ipv4.mmdb", "city-ipv6.mmdb", "asn.table"}
-    listed = [s for s in sources(Enricher.open(Settings(data_dir=data_dir)), data_dir, NOW) if s.path]
+    listed = [s for s in sources(Enricher(load_secrets(data_dir), Geo(data_dir)), data_dir, NOW) if s.path]
     assert len(listed) == 3
     for source in listed:
         assert source.built is not None
