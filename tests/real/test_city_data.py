@@ -8,6 +8,8 @@ import pytest
 
 from riskd.contract import Action, Context, DecisionRequest
 from riskd.enrich.enrich import Draft, Enricher
+from riskd.enrich.geo import Geo
+from riskd.enrich.identity import load_secrets
 from riskd.enrich.install import install_cities, installed
 from riskd.enrich.sources import sources
 from riskd.errors import DataError
