@@ -145,6 +145,13 @@ class Front:
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
 
+    def overloaded(self) -> Answer | None:
+        """Return the refusal that is due while too many requests are under way, and count it."""
+        if self.in_flight < self._max_in_flight:
+            return None
+        self._refused(OVERLOADED.status)
+        return OVERLOADED
+
     async def answer(self, path: str, headers: list[Header], body: bytes) -> Answer:
         """Answer one POST whose whole body is here: the short way."""
         return await self._answer(*self._routes[path], "POST", headers, body)

@@ -143,6 +143,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         cycle: Any = self.cycle
         if isinstance(cycle, ShortCycle) and not answered:
+            # Under overload most requests end here: a refusal must cost next to nothing, or it slows the accepted ones.
+            refused = self._front.overloaded()
+            if refused is not None and not cycle.flow.write_paused:
+                cycle.finish(refused)
+                return
             task = self.loop.create_task(cycle.run(self._front))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)

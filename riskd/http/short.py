@@ -20,6 +20,9 @@ class ShortFront(Protocol):
     short: dict[bytes, tuple[str, int]]
     """Request target, as it is on the wire → the route's path and the largest body it takes."""
 
+    def overloaded(self) -> Answer | None:
+        """Return the refusal that is due while too many requests are under way."""
+
     async def answer(self, path: str, headers: list[Header], body: bytes) -> Answer:
         """Answer one POST; never raises."""
 
@@ -69,6 +72,10 @@ class ShortCycle:
         answer = await front.answer(self.path, self.headers, bytes(self.body))
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
+        self.finish(answer)
+
+    def finish(self, answer: Answer) -> None:
+        """Write the answer, unless the caller has left."""
         if self.disconnected:
             return
         lines = [STATUS_LINE[answer.status]]
