@@ -56,6 +56,9 @@ TOO_MANY_CONNECTIONS: Final = refusal(
     503, "Too many connections.", code="overloaded", headers=((b"retry-after", b"1"),)
 )
 
+REFUSAL_PAUSE_S: Final = 0.1
+"""How long a caller waits to hear that there are too many: a tenth of the second that Retry-After asks for."""
+
 UPGRADE: Final = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 """Java's HttpClient offers HTTP/2 with every first request. The parser would take the offer and lose the body, so it
 never sees it; the stand-in is as long as the header's name, and JSON cannot hold it at the start of a line."""
@@ -143,10 +146,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         cycle: Any = self.cycle
         if isinstance(cycle, ShortCycle) and not answered:
-            # Under overload most requests end here: a refusal must cost next to nothing, or it slows the accepted ones.
             refused = self._front.overloaded()
             if refused is not None and not cycle.flow.write_paused:
-                cycle.finish(refused)
+                # Callers that come back at once, whatever Retry-After says, would slow those that were let in.
+                self.loop.call_later(REFUSAL_PAUSE_S, cycle.finish, refused)
                 return
             task = self.loop.create_task(cycle.run(self._front))
             self.tasks.add(task)
