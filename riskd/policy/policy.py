@@ -112,10 +112,6 @@ class Policy:
             found.update(segment for glob in rule.match.endpoint for segment in glob.split("/"))
         return frozenset(found)
 
-    def action_class(self, action: str) -> str:
-        """Class of an action's name; `other` when the policy names it in none."""
-        return self._class_of.get(action, "other")
-
     def plan(self, action: str, path: str | None, method: str | None, resource_type: str | None) -> Plan:
         """Return the plan of an attempt: its action's class under the first resource rule that matches."""
         number = self._resource_of(path, method, resource_type) if self._resources else -1

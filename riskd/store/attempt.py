@@ -9,10 +9,6 @@ from msgspec import Struct
 
 from riskd.facts import AddressCounts, DeviceCounts, NetworkCounts, PayloadSeen, SubjectHistory
 
-ALLOWED, STEPPED_UP, DENIED, ALLOWED_BY_EVIDENCE = range(4)
-"""What `Settlement.decided` may say: the outcome riskd gave, or allow because fresh evidence met a step-up."""
-
-
 MATURED = "matured"
 """A settlement's outcome when the policy's time passed and nobody had reported anything: void once somebody has."""
 
@@ -64,7 +60,7 @@ class Settlement(Struct, frozen=True, array_like=True, kw_only=True):
     outcome: str
     """A value of `contract.Reported`, or `MATURED`."""
     decided: int
-    """`ALLOWED`, `STEPPED_UP`, `DENIED` or `ALLOWED_BY_EVIDENCE`."""
+    """A `decision_id.Verdict`, as its number."""
     at: float
     """When it happened, seconds since 1970."""
     confirms: bool

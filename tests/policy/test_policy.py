@@ -97,8 +97,8 @@ def question(its_plan: Plan, code: str) -> Question | None:
 
 def test_classes() -> None:
     """An action belongs to the class that names it, any other to none."""
-    assert POLICY.action_class("sign_in") == "login"
-    assert POLICY.action_class("unheard_of") == "other"
+    assert POLICY.plan("sign_in", None, None, None).action == "login"
+    assert POLICY.plan("unheard_of", None, None, None).action == "other"
     assert plan("pay").action == "payment"
     assert plan("pay").change == "recipient"
     assert plan("login").change is None

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from riskd.decision_id import Verdict
 from riskd.errors import ConflictError, RequestError
 from riskd.store import Settlement, Store
-from riskd.store.attempt import ALLOWED_BY_EVIDENCE
 from tests.store.story import DAY, HOUR, MINUTE, NOW, attempt, confirmed, history, report, values
 
 AGES = (
@@ -306,7 +306,7 @@ class Learning:
         for second in range(5):
             await report(store, await store.observe(attempt(NOW + second)), "login_failed")
         passed = await store.observe(attempt(NOW + 6))
-        await report(store, passed, "login_succeeded", decided=ALLOWED_BY_EVIDENCE)
+        await report(store, passed, "login_succeeded", decided=int(Verdict.ALLOW_BY_EVIDENCE))
         assert (await history(store, NOW + 7)).success_after_failures_age_s is None
         await report(store, await store.observe(attempt(NOW + 8)), "login_succeeded")
         assert (await history(store, NOW + 18)).success_after_failures_age_s == 10.0

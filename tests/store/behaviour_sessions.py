@@ -1,7 +1,7 @@
 """What a store does with sessions, whatever it runs on: inherited like `behaviour`."""
 
+from riskd.decision_id import Verdict
 from riskd.store import Store
-from riskd.store.attempt import ALLOWED_BY_EVIDENCE
 from tests.store.story import HOUR, MINUTE, NOW, attempt, confirmed, history, report, values
 
 
@@ -45,7 +45,7 @@ class Sessions:
         await report(store, hopped, "action_completed")
         assert (await history(store, NOW - 80, device="phone")).session_hop_age_s == 10.0
         proven = await store.observe(attempt(NOW - 70, device="phone"))
-        await report(store, proven, "login_succeeded", decided=ALLOWED_BY_EVIDENCE)
+        await report(store, proven, "login_succeeded", decided=int(Verdict.ALLOW_BY_EVIDENCE))
         assert (await history(store, NOW - 60, device="phone")).session_hop_age_s is None
         assert (await history(store, NOW - 50)).session_hop_age_s == 0.0
 

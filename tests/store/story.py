@@ -7,9 +7,9 @@ from uuid import UUID
 import redis.asyncio
 from msgspec.structs import asdict
 
+from riskd.decision_id import Verdict
 from riskd.facts import SubjectHistory
 from riskd.store import Attempt, Observation, Settlement, Store
-from riskd.store.attempt import ALLOWED
 
 NOW = 1_800_000_000.0
 """A fixed instant: windows are measured from it, not from the clock."""
@@ -47,7 +47,7 @@ def attempt(now: float = NOW, **changes: Value) -> Attempt:
 async def report(store: Store, seen: Observation, outcome: str, **changes: Value) -> str:
     """Report an outcome; a success confirms unless told otherwise."""
     success = outcome in {"login_succeeded", "action_completed", "step_up_passed", "confirmed_legitimate"}
-    told: dict[str, Any] = {"decided": ALLOWED, "at": seen.time, "confirms": success, **changes}
+    told: dict[str, Any] = {"decided": int(Verdict.ALLOW), "at": seen.time, "confirms": success, **changes}
     return (await store.settle(seen.decision_id, Settlement(outcome=outcome, **told))).status
 
 
