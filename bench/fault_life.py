@@ -65,7 +65,7 @@ def _restarted(home: Path) -> list[Finding]:
         with Callers(running) as load:
             for _ in range(3):
                 before = set(running.worker_pids())
-                running.process.send_signal(signal.SIGHUP)
+                running.process.send_signal(signal.SIGUSR2)
                 renewed = eventually(lambda: len(set(running.worker_pids()) - before) == 2, 60)  # noqa: B023 - used at once
                 renewed &= eventually(lambda: not before & set(running.worker_pids()), 60)  # noqa: B023
                 assert renewed

@@ -22,6 +22,7 @@ from fault_life import life_faults
 from fault_store import store_faults
 from findings import Finding, table
 from fuzz import run_all
+from reload import reload_faults
 
 from tests.faults.rig import Rig
 from tests.faults.test_fuzz import OPERATIONS, probe
@@ -69,12 +70,13 @@ def main() -> int:
     options = ArgumentParser(description=__doc__)
     options.add_argument("--generated", type=int, default=GENERATED, help="requests that schemathesis makes up")
     options.add_argument("--fuzz-seconds", type=int, default=20, help="seconds of atheris for each reader")
-    options.add_argument("--only", default="", help="store, input, life or fuzz; nothing is written then")
+    options.add_argument("--only", default="", help="store, input, life, reload or fuzz; nothing is written then")
     given = options.parse_args()
     parts: dict[str, Callable[[Path], list[Finding]]] = {
         "store": store_faults,
         "input": input_faults,
         "life": life_faults,
+        "reload": reload_faults,
         "fuzz": lambda home: fuzz_faults(home, given.generated, given.fuzz_seconds),
     }
     begun = time.perf_counter()

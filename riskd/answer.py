@@ -9,6 +9,7 @@ from riskd.evaluation import Evaluation, Hit
 from riskd.facts import Facts
 from riskd.policy import Policy
 from riskd.policy.ladder import Attack
+from riskd.policy.variables import shown
 
 GUESSING = frozenset(
     {"failed_logins", "distributed_failures", "password_spray", "success_after_failures", "leaked_credential"}
@@ -37,6 +38,7 @@ def answer(
         reasons=tuple([_reason(hit) for hit in evaluation.hits]),
         step_up=step_up,
         obligations=policy.obligations(evaluation.outcome, codes, step_up),
+        exempt=evaluation.exempt,
         degraded=evaluation.degraded,
         decision_id=decision_id,
         policy_revision=policy.revision,
@@ -49,7 +51,7 @@ def _reason(hit: Hit) -> Reason:
     question = hit.question
     detail: dict[str, Any] = {}
     for name, value in zip(question.signal.reads, hit.inputs, strict=True):
-        detail[name] = round(value, 4) if value.__class__ is float else value
+        detail[name] = round(value, 4) if value.__class__ is float else shown(value)
     if question.floor is not Outcome.ALLOW:
         detail["floor"] = question.floor.word
     return made(Reason, code=question.code, text=question.signal.text, contribution=hit.contribution, detail=detail)

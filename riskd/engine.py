@@ -3,24 +3,29 @@
 Reads first, writes last, pure between. A source that is down costs its facts, never the answer.
 """
 
+import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from math import inf
 from time import perf_counter
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from riskd import decision_id
-from riskd.anomaly.model import Model
 from riskd.answer import answer, verdict_of
-from riskd.contract import Decision, DecisionRequest, Outcome
+from riskd.budget import WithinBudget
+from riskd.contract import Decision, DecisionRequest, Outcome, made
+from riskd.counterfactual import ExplainedDecision, in_steps
 from riskd.enrich.enrich import Draft, Enricher
-from riskd.errors import StoreUnavailable
-from riskd.evaluation import Evaluation, evaluate
-from riskd.facts import Facts
+from riskd.errors import OverdueError, StoreUnavailable
+from riskd.evaluation import MODEL, Evaluation, Scorer, evaluate_all
+from riskd.facts import NOT_LISTED, Facts
 from riskd.features import MODEL_FEATURES, schema_hash
+from riskd.features.velocity import Counts
 from riskd.metrics import Metrics
-from riskd.policy import Policy
+from riskd.policy import Plan, Policy
 from riskd.record.redact import Redaction
 from riskd.record.schema import DecisionRecord
 from riskd.record.writer import Writer
@@ -28,6 +33,63 @@ from riskd.signals import CATALOGUE
 from riskd.store import Attempt, Observation, Store
 
 FEATURE_SCHEMA = schema_hash(MODEL_FEATURES)
+
+
+class Call(Struct, frozen=True):
+    """One attempt, as a caller presents it."""
+
+    request: DecisionRequest
+    now: datetime
+    """When it came, aware UTC."""
+    caller: str = ""
+    """Name of the API key."""
+    arrived: float = inf
+    """When it came by `perf_counter`, for its deadline; infinite when it has none."""
+    explain: bool = False
+    """Say what would have turned the decision; once it is recorded, since that may take 200 evaluations."""
+
+
+class Case:
+    """One attempt on its way through the engine."""
+
+    __slots__ = (
+        "at", "attempt", "base", "call", "counts", "decision", "draft", "evaluation", "facts", "failure", "repeated",
+        "seen",
+    )  # fmt: skip
+
+    at: datetime
+    draft: Draft
+    attempt: Attempt
+    counts: Counts | None
+    """What the policy's velocities count of it; None without any."""
+    base: str
+    """The decision's id without its verdict."""
+    facts: Facts
+    evaluation: Evaluation
+    decision: Decision
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.seen: Observation | None = None
+        self.repeated = False
+        self.failure: Exception | None = None
+
+    def judge(
+        self, facts: Facts, evaluation: Evaluation, policy: Policy, model: Scorer | None, sealer: decision_id.Sealer
+    ) -> None:
+        """Take the evaluation and compose the decision."""
+        if MODEL in evaluation.degraded and MODEL not in facts.down:
+            # Recorded with the sources that were down, so that it is judged without the model when it is judged again.
+            facts = replace(facts, down=(*facts.down, MODEL))
+        self.facts, self.evaluation = facts, evaluation
+        self.decision = answer(
+            evaluation,
+            facts,
+            policy,
+            decision_id=sealer.seal(self.base, verdict_of(evaluation)),
+            model_version=None if model is None else model.version,
+            at=datetime.fromtimestamp(decision_id.unix_ms(self.base) / 1000, UTC),
+        )
 
 
 class Engine:
@@ -39,7 +101,7 @@ class Engine:
         enricher: Enricher,
         store: Store,
         policy: Policy,
-        model: Model | None,
+        model: Scorer | None,
         writer: Writer,
         redaction: Redaction,
         sealer: decision_id.Sealer,
@@ -51,6 +113,11 @@ class Engine:
         """Version of each database and list in use, for the record."""
         self.policy = policy
         self.model = model
+        deadlines = policy.file.deadlines
+        self._outcome_window_s = int(policy.file.learning.outcome_window.total_seconds())
+        self._refuse_unrecorded = policy.file.record.on_failure == "refuse"
+        self._deadline_s, self._store_budget_s = deadlines.decision.total_seconds(), deadlines.store.total_seconds()
+        self._scorer = None if model is None else WithinBudget(model, deadlines.model.total_seconds())
         self._enricher = enricher
         self._store = store
         self._writer = writer
@@ -63,66 +130,120 @@ class Engine:
         self._enrich_s, self._store_s = stages.at("enrich"), stages.at("store")
         self._evaluate_s, self._record_s = stages.at("evaluate"), stages.at("record")
 
-    async def decide(self, request: DecisionRequest, *, now: datetime, digest: str = "", caller: str = "") -> Decision:
-        """Judge one attempt at `now` (aware UTC).
-
-        `digest` tells two bodies under one request id apart, `caller` names the API key. Raises RequestError for an
-        attempt that cannot be judged, ConflictError for a request id used with another body, and RecordUnavailable when
-        the record is lost and the policy says to refuse then.
-        """
-        begun = perf_counter()
-        policy, model = self.policy, self.model
-        at = request.context.time or now
-        draft = self._enricher.draft(request, at)
-        attempt = _attempt(draft, policy, at=at, now=now, digest=digest)
-        enriched = perf_counter()
-        try:
-            seen: Observation | None = await self._store.observe(attempt)
-        except StoreUnavailable:
-            self._store_failures.inc()
-            seen = None
-        fetched = perf_counter()
-
-        base_id, repeated = attempt.decision_id, False
-        if seen is not None and seen.repeated:
-            # The first answer again: judged as of the first attempt, from what the store knew then.
-            base_id, repeated = seen.decision_id, True
-            at = datetime.fromtimestamp(seen.time, UTC)
-            draft = self._enricher.draft(request, at)
-        # Redacted before it is judged: what is judged is what is recorded, and comes out the same again.
-        facts = self._redaction.facts(_facts(draft, seen, at))
-        evaluation = evaluate(facts, policy, model)
-        decision = answer(
-            evaluation,
-            facts,
-            policy,
-            decision_id=self._sealer.seal(base_id, verdict_of(evaluation)),
-            model_version=None if model is None else model.version,
-            at=datetime.fromtimestamp(decision_id.unix_ms(base_id) / 1000, UTC),
-        )
-        evaluated = perf_counter()
-
-        if not repeated:
-            self._writer.append(_record(decision, evaluation, facts, draft.request_key, caller, self.sources))
-            if evaluation.evidence_met and _is_retry(facts):
-                self._on_evidence(decision, now)
-        recorded = perf_counter()
-        self._enrich_s.observe(enriched - begun)
-        self._store_s.observe(fetched - enriched)
-        self._evaluate_s.observe(evaluated - fetched)
-        self._record_s.observe(recorded - evaluated)
-        self._count(decision, evaluation, request.action.name)
+    async def decide(self, request: DecisionRequest, *, now: datetime, caller: str = "") -> Decision:
+        """Judge one attempt; raises what `decide_all` would put in place of its decision."""
+        (decision,) = await self.decide_all([Call(request, now, caller)])
+        if isinstance(decision, Exception):
+            raise decision
         return decision
 
-    def _count(self, decision: Decision, evaluation: Evaluation, action: str) -> None:
+    async def decide_all(self, calls: Sequence[Call]) -> list[Decision | Exception]:
+        """Judge attempts together, each exactly as it would be judged alone, after the ones before it.
+
+        They share one round trip, one call of the model and one write. In place of a decision stands a RequestError for
+        an attempt that cannot be judged, a ConflictError for a request id used with another body, an OverdueError for
+        a call past its deadline, and a RecordUnavailable when the record is lost and the policy says to refuse then.
+        """
+        begun = perf_counter()
+        policy, model = self.policy, self._scorer
+        cases = [Case(call) for call in calls]
+        self._look_up(cases, policy, begun)
+        enriched = perf_counter()
+        left_s = min([call.arrived for call in calls]) + self._deadline_s - enriched
+        await self._observe([case for case in cases if case.failure is None], min(self._store_budget_s, left_s))
+        fetched = perf_counter()
+        judged = [case for case in cases if case.failure is None]
+        # Redacted before it is judged: what is judged is what is recorded, and comes out the same again.
+        facts = [self._redaction.facts(_facts(case.draft, case.seen, case.at)) for case in judged]
+        for case, known, evaluation in zip(judged, facts, evaluate_all(facts, policy, model), strict=True):
+            case.judge(known, evaluation, policy, model, self._sealer)
+        evaluated = perf_counter()
+        fresh = [case for case in judged if not case.repeated]
+        await self._record(fresh)
+        recorded = perf_counter()
+
+        times = len(judged)
+        self._enrich_s.observe(enriched - begun, times)
+        self._store_s.observe(fetched - enriched, times)
+        self._evaluate_s.observe(evaluated - fetched, times)
+        self._record_s.observe(recorded - evaluated, times)
+        for case in judged:
+            self._count(case)
+            if case.call.explain and case.failure is None:
+                case.decision = await _explained(case, policy, model)
+        return [case.decision if case.failure is None else case.failure for case in cases]
+
+    def _look_up(self, cases: list[Case], policy: Policy, begun: float) -> None:
+        for case in cases:
+            call = case.call
+            if begun > call.arrived + self._deadline_s:
+                case.failure = OverdueError("the request waited past its deadline")
+                continue
+            try:
+                case.at = call.request.context.time or call.now
+                case.draft = self._enricher.draft(call.request, case.at)
+                plan = _plan(case.draft, policy)
+                case.attempt = _attempt(case.draft, plan, at=case.at, now=call.now)
+                case.counts = None if plan.counted is None else self._enricher.counts(case.draft, plan.counted)
+                case.base = case.attempt.decision_id
+            except Exception as failure:  # noqa: BLE001 - one caller's failure is no other caller's
+                case.failure = failure
+
+    async def _observe(self, cases: list[Case], budget_s: float) -> None:
+        """Ask the store; what it cannot say stays unknown."""
+        if not cases:
+            return
+        attempts, counts = [case.attempt for case in cases], [case.counts for case in cases]
+        found = await self._store.observe_all(attempts, budget_s, self._outcome_window_s, counts)
+        for case, seen in zip(cases, found, strict=True):
+            if isinstance(seen, StoreUnavailable):
+                self._store_failures.inc()
+            elif isinstance(seen, Exception):
+                case.failure = seen
+            else:
+                case.seen = seen
+                if seen.repeated:
+                    # The first answer again: judged as of the first attempt, from what the store knew then.
+                    case.repeated, case.base = True, seen.decision_id
+                    case.at = datetime.fromtimestamp(seen.time, UTC)
+                    case.draft = self._enricher.draft(case.call.request, case.at)
+
+    async def _record(self, cases: list[Case]) -> None:
+        """Write the records down; a case whose record is lost fails where the policy says so."""
+        if not cases:
+            return
+        records = [_record(case, self.sources) for case in cases]
+        writer = self._writer
+        refusals = await writer.append_aside(records) if writer.slow else writer.append_all(records)
+        for case, refusal in zip(cases, refusals, strict=True):
+            if refusal is not None and self._refuse_unrecorded:
+                case.failure = refusal
+                self._store.disown(case.attempt)
+            elif case.evaluation.evidence_met and _is_retry(case.facts):
+                self._on_evidence(case.decision, case.call.now)
+
+    def _count(self, case: Case) -> None:
         metrics = self._metrics
-        metrics.decided(decision.decision, action)
-        for hit in evaluation.hits:
+        metrics.decided(case.decision.decision, case.call.request.action.name)
+        for hit in case.evaluation.hits:
             metrics.signal_hits.at(hit.question.code).inc()
-        for source in evaluation.degraded:
+        for code in case.evaluation.exempt:
+            metrics.exempt_hits.at(code).inc()
+        for source in case.evaluation.degraded:
             metrics.degraded.at(source).inc()
             if source.startswith("signal:"):
                 metrics.signal_errors.at(source.removeprefix("signal:")).inc()
+
+
+async def _explained(case: Case, policy: Policy, model: Scorer | None) -> ExplainedDecision:
+    """Say what would have turned a decision, a few evaluations at a time, so that others are heard in between."""
+    steps = in_steps(case.facts, policy, model, case.evaluation)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return made(ExplainedDecision, **vars(case.decision), counterfactuals=end.value)
+        await asyncio.sleep(0)
 
 
 def _is_retry(facts: Facts) -> bool:
@@ -137,15 +258,19 @@ def _is_retry(facts: Facts) -> bool:
     return history.last_confirmed_age_s is None or age_s < history.last_confirmed_age_s
 
 
-def _attempt(draft: Draft, policy: Policy, *, at: datetime, now: datetime, digest: str) -> Attempt:
+def _plan(draft: Draft, policy: Policy) -> Plan:
+    action = draft.action
+    return policy.plan(action.name, action.path, action.method, action.resource_type)
+
+
+def _attempt(draft: Draft, plan: Plan, *, at: datetime, now: datetime) -> Attempt:
     action, network, place, device = draft.action, draft.network, draft.place, draft.device
-    plan = policy.plan(action.name, action.path, action.method, action.resource_type)
     return Attempt(
         decision_id=decision_id.new_base(int(now.timestamp() * 1000)),
         now=at.timestamp(),
         token=os.urandom(12).hex(),
         request_id=draft.request_key,
-        request_digest=digest,
+        request_digest=draft.request_digest,
         subject=draft.subject_key,
         address=draft.address_key,
         network=draft.network_key,
@@ -170,6 +295,13 @@ def _attempt(draft: Draft, policy: Policy, *, at: datetime, now: datetime, diges
 
 def _facts(draft: Draft, seen: Observation | None, at: datetime) -> Facts:
     """Join what was looked up and what the store knew."""
+    known = _known(draft, seen, at)
+    if draft.lists is NOT_LISTED and not draft.exempt:
+        return known
+    return replace(known, lists=draft.lists, exempt=draft.exempt)
+
+
+def _known(draft: Draft, seen: Observation | None, at: datetime) -> Facts:
     if seen is None:
         return Facts(
             time=at,
@@ -194,36 +326,32 @@ def _facts(draft: Draft, seen: Observation | None, at: datetime) -> Facts:
         network_counts=seen.network_counts,
         device_counts=seen.device_counts,
         payload=seen.payload,
+        velocities=seen.velocities,
         attributes=draft.attributes,
         down=(*draft.down, "store_history_lost") if seen.history_lost else draft.down,
     )
 
 
-def _record(
-    decision: Decision,
-    evaluation: Evaluation,
-    facts: Facts,
-    request_key: str | None,
-    caller: str,
-    sources: dict[str, str],
-) -> DecisionRecord:
+def _record(case: Case, sources: dict[str, str]) -> DecisionRecord:
+    decision, evaluation = case.decision, case.evaluation
     return DecisionRecord(
         decision_id=decision.decision_id,
         evaluated_at=decision.evaluated_at,
-        request_id=request_key,
-        caller=caller or None,
-        facts=facts,
+        request_id=case.draft.request_key,
+        caller=case.call.caller or None,
+        facts=case.facts,
         vector=evaluation.vector,
         feature_schema=FEATURE_SCHEMA,
         catalogue=CATALOGUE,
         hits={hit.question.code: hit.strength for hit in evaluation.hits},
+        exempt=evaluation.exempt,
         unknown=evaluation.unknown,
-        errors=tuple(s.removeprefix("signal:") for s in evaluation.degraded if s.startswith("signal:")),
+        errors=tuple([s.removeprefix("signal:") for s in evaluation.degraded if s.startswith("signal:")]),
         anomaly=evaluation.anomaly,
         score=evaluation.score,
         score_range=evaluation.score_range,
         outcome=decision.decision,
-        reasons=tuple((hit.question.code, hit.contribution) for hit in evaluation.hits),
+        reasons=tuple([(hit.question.code, hit.contribution) for hit in evaluation.hits]),
         step_up=evaluation.plan.level if evaluation.outcome is Outcome.STEP_UP else None,
         evidence_met=evaluation.evidence_met,
         degraded=decision.degraded,

@@ -3,13 +3,15 @@
 RiskdError
 ├── ConfigError      a file or environment variable a person must mend: names the place and the way out
 │   ├── PolicyError      a policy file, with every mistake in it
+│   ├── SignatureError   a policy that nobody trusted vouches for, as it stands
 │   ├── DataError        a GeoIP database or network list
 │   └── ModelError       a model artifact
 ├── RequestError     what the caller sent cannot be judged; carries the HTTP status that says so
 │   └── ConflictError    the same request id with another body
 └── Unavailable      a source did not answer within its budget: the decision is degraded, never lost
     ├── StoreUnavailable
-    └── RecordUnavailable
+    ├── RecordUnavailable
+    └── OverdueError     the request waited past its deadline before its turn came: answered 503
 """
 
 from dataclasses import dataclass
@@ -35,13 +37,23 @@ class Mistake:
     """What is wrong, with the offending word."""
     nearest: tuple[str, ...] = ()
     """The nearest right words, best first."""
+    column: int = 0
+    """1-based column of the line; 0 when the line as a whole is meant."""
 
     def __str__(self) -> str:
         """One line: `line 12: signals.new_devise: no such signal; did you mean new_device?`."""
         where = f"line {self.line}: " if self.line else ""
+        return f"{where}{self._said()}"
+
+    def at(self, source: str) -> str:
+        """One line with its place as compilers and editors write it: `riskd.yaml:12:3: …`."""
+        place = ":".join(str(part) for part in (source, self.line, self.column) if part)
+        return f"{place}: {self._said()}"
+
+    def _said(self) -> str:
         what = f"{self.path}: {self.message}" if self.path else self.message
         hint = f"; did you mean {' or '.join(self.nearest)}?" if self.nearest else ""
-        return f"{where}{what}{hint}"
+        return f"{what}{hint}"
 
 
 class PolicyError(ConfigError):
@@ -50,7 +62,11 @@ class PolicyError(ConfigError):
     def __init__(self, source: str, mistakes: tuple[Mistake, ...]) -> None:
         self.source = source
         self.mistakes = mistakes
-        super().__init__("; ".join(f"{source}: {mistake}" for mistake in mistakes))
+        super().__init__("; ".join(mistake.at(source) for mistake in mistakes))
+
+
+class SignatureError(ConfigError):
+    """A policy that may not be used: unsigned, changed since, signed by a stranger, or older than one seen before."""
 
 
 class DataError(ConfigError):
@@ -88,3 +104,7 @@ class StoreUnavailable(Unavailable):
 
 class RecordUnavailable(Unavailable):
     """The decision record could not be written."""
+
+
+class OverdueError(Unavailable):
+    """A request waited past its deadline before it could be looked at."""

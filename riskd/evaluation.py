@@ -3,12 +3,13 @@
 It is the same for the live service, for a replayed log, for training and for tests: no clock, no I/O, no state.
 """
 
+from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
-from riskd.anomaly.model import Model
+from riskd.anomaly.model import Vector
 from riskd.contract import Outcome
 from riskd.facts import Facts
 from riskd.features import FEATURES, MODEL_FEATURES, Extractor, Fault
@@ -19,6 +20,9 @@ from riskd.signals import State, answer
 
 COARSE_PLACE_KM = 200.0
 """Accuracy radius beyond which a place is coarse: its signals then widen the score range downward."""
+
+MODEL = "model"
+"""Names the model among the sources that were down."""
 
 _model_vector = itemgetter(*(list(FEATURES).index(name) for name in MODEL_FEATURES))
 _extract_without_population = Extractor(Population())
@@ -42,10 +46,16 @@ class Evaluation(Struct, frozen=True):
     outcome: Outcome
     evidence_met: bool
     """The outcome would have been step_up, had the session's fresh evidence not met it."""
+    evidence_fresh: bool
+    """The session's evidence would meet a step_up, whether or not one was due."""
+    floor: Outcome
+    """The most severe outcome that a hit's floor or the fail mode forces, whatever the score."""
     score: float
     score_range: tuple[float, float]
     hits: tuple[Hit, ...]
     """Largest contribution first."""
+    exempt: tuple[str, ...]
+    """Codes of the signals that would have hit, and count nothing: an allow list or an exemption lifts them."""
     unknown: tuple[str, ...]
     """Codes of the signals with a missing input."""
     degraded: tuple[str, ...]
@@ -56,27 +66,94 @@ class Evaluation(Struct, frozen=True):
     plan: Plan
 
 
-def evaluate(facts: Facts, policy: Policy, model: Model | None) -> Evaluation:
+class Scorer(Protocol):
+    """What evaluation needs of a model."""
+
+    @property
+    def version(self) -> str:
+        """Names the model in every decision."""
+
+    @property
+    def extract(self) -> Extractor:
+        """Computes vectors with the tables that the model was trained beside."""
+
+    def score_all(self, vectors: Sequence[Vector]) -> list[float]:
+        """Anomaly scores of several vectors, each as it would be alone; raises when one cannot be scored."""
+
+
+def evaluate(facts: Facts, policy: Policy, model: Scorer | None) -> Evaluation:
     """Judge one attempt: same facts, same policy, same model, same evaluation."""
+    return evaluate_all((facts,), policy, model)[0]
+
+
+def evaluate_all(many: Sequence[Facts], policy: Policy, model: Scorer | None) -> list[Evaluation]:
+    """Judge several attempts, each exactly as it would be judged alone; the model scores them in one call."""
+    extract = _extract_without_population if model is None else model.extract
+    extracted = [extract(facts) for facts in many]
+    vectors = [_model_vector(values) for values, _ in extracted]
+    anomalies = [None] * len(many) if model is None else _anomalies(many, vectors, model)
+    return [
+        _judge(facts, policy, values, vector, anomaly, faulty=faulty)
+        for facts, (values, faulty), vector, anomaly in zip(many, extracted, vectors, anomalies, strict=True)
+    ]
+
+
+_FAILED = Fault(feature="anomaly", error="model")
+
+
+def _anomalies(many: Sequence[Facts], vectors: list[tuple[Any, ...]], model: Scorer) -> Sequence[float | Fault | None]:
+    """Score what may be scored: a record in which the model was down is judged again without it."""
+    down = [MODEL in facts.down for facts in many]
+    try:
+        if not any(down):
+            return model.score_all(vectors)
+    except Exception:  # noqa: BLE001 - one bad vector must not cost the others their scores
+        if len(vectors) == 1:
+            return [_FAILED]
+    return [_FAILED if is_down else _alone(vector, model) for vector, is_down in zip(vectors, down, strict=True)]
+
+
+def _alone(vector: tuple[Any, ...], model: Scorer) -> float | Fault:
+    try:
+        return model.score_all((vector,))[0]
+    except Exception:  # noqa: BLE001 - whatever the runtime raises, the declared signals still decide
+        return _FAILED
+
+
+def _judge(
+    facts: Facts,
+    policy: Policy,
+    values: list[Any],
+    vector: tuple[Any, ...],
+    anomaly: float | Fault | None,
+    *,
+    faulty: bool,
+) -> Evaluation:
     action = facts.action
     plan = policy.plan(action.name, action.path, action.method, action.resource_type)
-    extract = _extract_without_population if model is None else model.extract
-    values, faulty = extract(facts)
-    vector = _model_vector(values)
     degraded = list(facts.down)
-    anomaly = None
-    if model is not None:
-        try:
-            anomaly = model.score(vector)
-        except Exception:  # noqa: BLE001 - whatever the runtime raises, the declared signals still decide
-            degraded.append("model")
+    if isinstance(anomaly, Fault):
+        anomaly = None
+        if MODEL not in degraded:
+            degraded.append(MODEL)
     values.append(anomaly)
     if faulty:  # what the model could not read is recorded as unknown
         vector = tuple([None if value.__class__ is Fault else value for value in vector])
+    if policy.read_more is not None:
+        more, wrong_kind = policy.read_more(facts)
+        values += more
+        faulty |= wrong_kind
 
     asked = _ask_guarded(plan, values) if faulty else _ask(plan, values)
     hits, unknown, failed = asked
     degraded.extend([f"signal:{question.code}" for question in failed])
+    exempt: tuple[str, ...] = ()
+    held_back = unknown
+    if facts.exempt or facts.lists.allowed:
+        lifted = policy.lifted(facts)
+        exempt = tuple([q.code for q, _ in hits if q.code in lifted])
+        hits = [hit for hit in hits if hit[0].code not in lifted]
+        held_back = [q for q in unknown if q.code not in lifted]
 
     declared: list[float] = []
     statistical: list[float] = []
@@ -87,15 +164,18 @@ def evaluate(facts: Facts, policy: Policy, model: Model | None) -> Evaluation:
     floors = [q.floor for q, _ in hits]
     if degraded:
         floors.append(plan.fail_mode)
-    demanded = most_severe(by_score(score, plan.step_up_at, plan.deny_at), floors)
-    fresh = demanded is Outcome.STEP_UP and _fresh_evidence(facts, policy, plan, hits, values)
-    outcome = with_evidence(demanded, fresh=fresh)
+    floor = most_severe(Outcome.ALLOW, floors)
+    demanded = max(by_score(score, plan.step_up_at, plan.deny_at), floor)
+    fresh = _fresh_evidence(facts, policy, plan, hits, values)
     return Evaluation(
-        outcome=outcome,
-        evidence_met=fresh,
+        outcome=with_evidence(demanded, fresh=fresh),
+        evidence_met=fresh and demanded is Outcome.STEP_UP,
+        evidence_fresh=fresh,
+        floor=floor,
         score=score,
-        score_range=_range(facts, total, hits, unknown),
+        score_range=_range(facts, total, hits, held_back),
         hits=_shares(hits, score, declared, statistical, values),
+        exempt=exempt,
         unknown=tuple([q.code for q in unknown]),
         degraded=tuple(degraded),
         anomaly=anomaly,
@@ -137,7 +217,24 @@ def _ask(plan: Plan, values: list[Any]) -> Asked:
             continue
         if strength > 0:
             hits.append((question, min(1.0, strength)))
+    if plan.custom:
+        _ask_custom(plan, values, (hits, unknown, failed))
     return hits, unknown, failed
+
+
+def _ask_custom(plan: Plan, values: list[Any], asked: Asked) -> None:
+    """Ask the policy's own signals, each of all values at once."""
+    hits, unknown, failed = asked
+    for ask, question in plan.custom:
+        try:
+            holds = ask(values)
+        except Exception:  # noqa: BLE001 - as for the built-in ones
+            failed.append(question)
+            continue
+        if holds:
+            hits.append((question, 1.0))
+        elif holds is None:
+            unknown.append(question)
 
 
 def _ask_guarded(plan: Plan, values: list[Any]) -> Asked:

@@ -3,24 +3,31 @@
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from riskd.anomaly.model import Model
+from riskd.counterfactual import Counterfactual, counterfactuals
 from riskd.evaluation import Evaluation, evaluate
 from riskd.facts import Facts
 from riskd.features import Extractor, Fault
 from riskd.features.population import Population
 from riskd.policy import Policy, Question
+from riskd.policy.variables import shown
 from riskd.signals import INPUTS
 
 TOP_FEATURES = 3
 """Ways of attributing a forest's score agree on the top three features, not on the first: so three are named."""
 
 
+State = Literal["hit", "clear", "unknown", "error", "exempt"]
+
+
 class SignalLine(Struct, frozen=True):
     """One signal of the explanation."""
 
     code: str
-    state: Literal["hit", "clear", "unknown", "error"]
+    state: State
+    """`exempt`: it would have hit, but an allow list or an exemption lifts it."""
     weight: float
     """What the policy gives it."""
     strength: float
@@ -29,7 +36,7 @@ class SignalLine(Struct, frozen=True):
     """Points of the score."""
     inputs: dict[str, float | str | None]
     why: str
-    """For a hit its text, for an unknown what is missing."""
+    """For a hit its text, for an unknown what is missing, for an exempt one what lifts it."""
 
 
 class FeatureLine(Struct, frozen=True):
@@ -53,24 +60,29 @@ class Explanation(Struct, frozen=True):
     evidence_met: bool
     degraded: tuple[str, ...]
     signals: tuple[SignalLine, ...]
-    """Hits first by contribution, then unknown, error and clear, each in order of declaration."""
+    """Hits first by contribution, then exempt, error, unknown and clear, each in order of declaration."""
     anomaly: float | None
     model_share: float
     """Points of the score that the anomaly model brought."""
     features: tuple[FeatureLine, ...]
+    counterfactuals: tuple[Counterfactual, ...]
+    """The smallest changes that would have made the outcome milder; empty for an allow, and when none would have."""
     policy_revision: str
     model_version: str | None
 
 
-_ORDER = {"hit": 0, "error": 1, "unknown": 2, "clear": 3}
+_ORDER = {"hit": 0, "exempt": 1, "error": 2, "unknown": 3, "clear": 4}
 
 
 def explain(facts: Facts, policy: Policy, model: Model | None) -> Explanation:
     """Judge the facts again and say how each part came about."""
     evaluation = evaluate(facts, policy, model)
     extract = model.extract if model is not None else Extractor(Population())
-    values = dict(zip(INPUTS, [*extract(facts)[0], evaluation.anomaly], strict=True))
+    values: list[float | str | None] = [*extract(facts)[0], evaluation.anomaly]
+    if policy.read_more is not None:
+        values += policy.read_more(facts)[0]
     lines = [_line(question, evaluation, values) for question in evaluation.plan.questions]
+    lines = [_exempt(line, facts, policy) if line.code in evaluation.exempt else line for line in lines]
     lines.sort(key=lambda line: (_ORDER[line.state], -line.contribution))
     anomalous = [line.contribution for line in lines if line.code == "anomalous"]
     return Explanation(
@@ -85,16 +97,17 @@ def explain(facts: Facts, policy: Policy, model: Model | None) -> Explanation:
         signals=tuple(lines),
         anomaly=evaluation.anomaly,
         model_share=sum(anomalous),
-        features=_features(evaluation, model, values),
+        features=_features(evaluation, model, dict(zip(INPUTS, values, strict=False))),
+        counterfactuals=counterfactuals(facts, policy, model, evaluation),
         policy_revision=policy.revision,
         model_version=None if model is None else model.version,
     )
 
 
-def _line(question: Question, evaluation: Evaluation, values: dict[str, float | str | None]) -> SignalLine:
+def _line(question: Question, evaluation: Evaluation, values: list[float | str | None]) -> SignalLine:
     hit = next((h for h in evaluation.hits if h.question is question), None)
-    inputs = {name: values[name] for name in question.signal.reads}
-    state: Literal["hit", "clear", "unknown", "error"] = "clear"
+    inputs = {name: values[at] for name, at in zip(question.signal.reads, question.index, strict=True)}
+    state: State = "clear"
     why = ""
     if hit is not None:
         state, why = "hit", question.signal.text
@@ -109,9 +122,15 @@ def _line(question: Question, evaluation: Evaluation, values: dict[str, float | 
         weight=question.weight,
         strength=0.0 if hit is None else hit.strength,
         contribution=0.0 if hit is None else hit.contribution,
-        inputs={k: f"failed: {v.error}" if isinstance(v, Fault) else v for k, v in inputs.items()},
+        inputs={k: f"failed: {v.error}" if isinstance(v, Fault) else shown(v) for k, v in inputs.items()},
         why=why,
     )
+
+
+def _exempt(line: SignalLine, facts: Facts, policy: Policy) -> SignalLine:
+    lists, exemption = policy.lists_lifting(line.code, facts), facts.exempt.get(line.code)
+    lifts = [f"allow list {name}" for name in lists] + ([] if exemption is None else [f"exemption {exemption}"])
+    return replace(line, state="exempt", why=f"counts nothing: {', '.join(lifts)}")
 
 
 def _features(

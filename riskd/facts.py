@@ -31,6 +31,7 @@ class SubjectFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Seconds since the subject last actively authenticated; None when not said or when said to be in the future."""
     enrolled_factors: tuple[str, ...] | None = None
     leaked_credential: bool | None = None
+    """The password used is in a breach corpus, by the caller's word or else by the policy's hash set."""
 
 
 class ActionFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -128,6 +129,19 @@ class DeviceFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """First language tag of Accept-Language, primary subtag (`en`)."""
     utc_offset_minutes: int | None = None
     rtt_ms: float | None = None
+
+
+class ListFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the policy's named lists say of the attempt."""
+
+    denied: tuple[str, ...] | None = ()
+    """Names of the deny lists that name it; None when none does but one could not tell, for want of what it is of."""
+    allowed: tuple[str, ...] = ()
+    """Names of the allow lists that name it."""
+
+
+NOT_LISTED = ListFacts()
+"""No list names the attempt; records leave it out."""
 
 
 class KnownPlace(Struct, frozen=True, array_like=True):
@@ -230,6 +244,10 @@ class SubjectHistory(Struct, frozen=True, array_like=True):
     """Since an attempt of this subject replayed a device payload from elsewhere; 0 when it is happening now."""
     device_known_age_s: float | None = None
     """Since the presented device first became known; None when it is not."""
+    confirmed_safe_age_s: float | None = None
+    """Since the report that `reported_age_s` dates, and with it all earlier ones, was confirmed to be a mistake: the
+    reported attempt itself, or one made since, was confirmed legitimate. None when it was not, when a later report
+    came, and when fresh evidence has answered the report."""
 
 
 class AddressCounts(Struct, frozen=True, array_like=True):
@@ -279,12 +297,21 @@ class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     network: NetworkFacts = field(default_factory=NetworkFacts)
     place: PlaceFacts = field(default_factory=PlaceFacts)
     device: DeviceFacts = field(default_factory=DeviceFacts)
+    lists: ListFacts = NOT_LISTED
+    exempt: dict[str, str] = {}
+    """Codes of the signals that the subject is exempt from just now, each with the exemption's id."""
     history: SubjectHistory | None = None
     """None for an anonymous subject and while the store is down."""
     address_counts: AddressCounts | None = None
     network_counts: NetworkCounts | None = None
     device_counts: DeviceCounts | None = None
     payload: PayloadSeen | None = None
+    velocities: dict[str, float | None] = {}
+    """What the policy's velocities counted, this attempt included, by name and id (`payouts_1h:3f9a1c22`); None where
+    the attempt does not present what the velocity is per. What was not counted at all has no entry."""
     attributes: dict[str, AttributeValue] = {}
+    tripped: tuple[str, ...] = ()
+    """Codes of the policy's own signals whose breaker had tripped: they step up at most."""
     down: tuple[str, ...] = ()
-    """Sources that were down or late: `store`, `store_history_lost`, `geo`, `network`, `user_agent`, `lists`."""
+    """Sources that were down or late: `store`, `store_history_lost`, `geo`, `network`, `user_agent`, `lists`,
+    `leaked_credentials`."""

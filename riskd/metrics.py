@@ -88,10 +88,10 @@ class Distribution:
         self.counts = [0] * (len(bounds) + 1)
         self.value: float = 0.0
 
-    def observe(self, value: float) -> None:
-        """Count one value; a bucket holds what is at most its bound (as Prometheus' `le` does)."""
-        self.counts[bisect_left(self._bounds, value)] += 1
-        self.value += value
+    def observe(self, value: float, times: int = 1) -> None:
+        """Count a value that occurred `times` times; a bucket holds what is at most its bound (Prometheus' `le`)."""
+        self.counts[bisect_left(self._bounds, value)] += times
+        self.value += value * times
 
 
 Child = TypeVar("Child", Count, Level, Distribution)
@@ -143,6 +143,12 @@ class Gauge(Family[Level]):
     def __init__(self, name: str, text: str, labels: tuple[str, ...] = (), *, across: Literal["sum", "max"]) -> None:
         super().__init__("gauge_sum" if across == "sum" else "gauge_max", name, text, labels, Level)
 
+    def only(self, *values: str) -> None:
+        """Leave one child alone, at level 1: what is no longer so is no longer told."""
+        child = Level()
+        child.set(1)
+        self._children = {values: child}
+
 
 class Histogram(Family[Distribution]):
     """A family of distributions over the same ascending bounds."""
@@ -165,16 +171,29 @@ class Metrics:
     def __init__(self) -> None:
         self.decisions = Counter("riskd_decisions_total", "Decisions by outcome and action.", ("outcome", "action"))
         self.signal_hits = Counter("riskd_signal_hits_total", "Hits by reason code.", ("code",))
+        self.exempt_hits = Counter(
+            "riskd_exempt_hits_total", "Hits that an exemption or allow list lifted, by reason code.", ("code",)
+        )
         self.signal_errors = Counter("riskd_signal_errors_total", "Signals that failed, by reason code.", ("code",))
         self.stage_seconds = Histogram("riskd_stage_seconds", "Time a decision spends in each stage.", ("stage",))
         self.store_failures = Counter("riskd_store_failures_total", "Store calls that failed, by kind.", ("kind",))
+        self.held_entries = Gauge(
+            "riskd_list_entries", "Entries of lists in the store as a worker knows them.", ("list",), across="max"
+        )
         self.record_written = Counter("riskd_record_written_total", "Records that reached the log.")
         self.record_dropped = Counter("riskd_record_dropped_total", "Records lost; accepted = written + dropped.")
         self.record_failures = Counter("riskd_record_failures_total", "Why records were lost.", ("kind",))
+        self.record_slow = Counter("riskd_record_slow_total", "Writes to the log that took longer than 25 ms.")
         self.degraded = Counter("riskd_degraded_total", "Decisions made without a source, by source.", ("source",))
         self.outcomes = Counter("riskd_outcomes_total", "Outcomes reported, by outcome.", ("outcome",))
         self.refused = Counter("riskd_requests_refused_total", "Requests answered 4xx or 5xx, by status.", ("status",))
         self.in_flight = Gauge("riskd_requests_in_flight", "Requests being answered.", across="sum")
+        self.load_errors = Counter(
+            "riskd_config_load_errors_total",
+            "Files that could not be taken over while serving, by part: policy, model, keys, databases.",
+            ("part",),
+        )
+        self.workers = Gauge("riskd_workers", "Workers by what they judge by.", ("policy", "model"), across="sum")
         self.info = Gauge("riskd_info", "What is running; always 1.", ("version", "policy", "model"), across="max")
         self.actions: frozenset[str] = frozenset()
         """The action names that the policy knows; every other name is counted as `other`."""

@@ -4,7 +4,7 @@ A device, place, network, amount or payee becomes known only by a confirmed succ
 that an attacker cannot teach riskd his own laptop.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from riskd.contract import OutcomeReceipt, OutcomeReport, Reported
@@ -14,7 +14,7 @@ from riskd.metrics import Metrics
 from riskd.record.redact import Redaction
 from riskd.record.schema import OutcomeRecord
 from riskd.record.writer import Writer
-from riskd.store import MATURED, Settlement, Store
+from riskd.store import MATURED, OUTCOME_WINDOW_S, Settlement, Store
 
 Source = Literal["reported", "evidence", "matured"]
 
@@ -41,14 +41,30 @@ def confirms(outcome: Reported, verdict: Verdict) -> bool:
 
 
 class Outcomes:
-    """Takes outcome reports; built once, holds nothing of a report."""
+    """Takes outcome reports by one policy; built once for it, holds nothing of a report."""
 
-    def __init__(self, *, store: Store, writer: Writer, redaction: Redaction, sealer: Sealer, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        writer: Writer,
+        redaction: Redaction,
+        sealer: Sealer,
+        metrics: Metrics,
+        outcome_window: timedelta = timedelta(seconds=OUTCOME_WINDOW_S),
+        refuse_unrecorded: bool = True,
+    ) -> None:
+        """`outcome_window` is how long a decision's outcome is taken, and a repeat known for one.
+
+        `refuse_unrecorded` lets a report fail whose record is lost; otherwise the loss is only counted.
+        """
         self._store = store
         self._writer = writer
         self._redaction = redaction
         self._sealer = sealer
         self._metrics = metrics
+        self._outcome_window_s = int(outcome_window.total_seconds())
+        self._refuse_unrecorded = refuse_unrecorded
 
     async def report(
         self, report: OutcomeReport, *, now: datetime, caller: str = "", source: Source = "reported"
@@ -72,6 +88,7 @@ class Outcomes:
                 at=at.timestamp(),
                 confirms=confirmed,
             ),
+            self._outcome_window_s,
         )
         if settled.status == "accepted":
             record = self._redaction.outcome(
@@ -90,6 +107,9 @@ class Outcomes:
                     caller=caller or None,
                 )
             )
-            self._writer.append(record)
+            writer = self._writer
+            (lost,) = await writer.append_aside([record]) if writer.slow else writer.append_all([record])
+            if lost is not None and self._refuse_unrecorded:
+                raise lost
             self._metrics.outcomes.at(report.outcome.value).inc()
         return OutcomeReceipt(decision_id=report.decision_id, outcome=report.outcome, status=settled.status)

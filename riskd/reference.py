@@ -15,12 +15,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from riskd.contract import DecideRequest, Decision, Outcome, OutcomeReport
+from riskd.counterfactual import ExplainedDecision, documented
 from riskd.features import FEATURES
 from riskd.metrics import Family, Metrics
+from riskd.policy.cel import FUNCTIONS, MAX_STEPS
 from riskd.policy.load import json_schema
 from riskd.policy.schema import BOUND_KNOBS, PolicyFile, Rules, SignalTuning
+from riskd.policy.variables import FACT_GROUPS, FEATURE, VARIABLES
 from riskd.settings import Settings
-from riskd.signals import SIGNALS, Signal
+from riskd.signals import ANOMALY_SCORE, SIGNALS, Signal
 
 Schema = Mapping[str, Any]
 
@@ -34,6 +37,8 @@ Written by `riskd reference` from the declarations in the code; a test keeps it 
 
 - [Signals](#signals): reason codes, weights, knobs, false alarms
 - [Features](#features): what signals and the anomaly model read
+- [Custom signals](#custom-signals): what expressions of your own may read
+- [Velocities](#velocities): counts of your own, for these expressions or with a limit each
 - [Policy](#policy): every key of `riskd.yaml`
 - [Wire](#wire): what `/decide` and `/outcome` take and answer
 - [Environment](#environment): where things are
@@ -46,6 +51,63 @@ A signal hits, is clear or is unknown; a missing input makes it unknown, which n
 brings its weight, or the share of it that its strength says. A floor is the least outcome that a hit forces. Weight,
 floor and knobs are tuned under `signals` in the policy, for all actions, a class of actions or a resource.
 """
+CUSTOM_IS = """\
+`custom_signals` in the policy are signals of your own. `when` is a yes-or-no question in
+[CEL](https://github.com/google/cel-spec/blob/master/doc/langdef.md) over the variables below:
+
+```yaml
+attributes:
+  plan: text
+custom_signals:
+  - code: big_payout_new_device
+    when: action.amount > 500.0 && features.device_known_days < 1.0 && attributes.plan == "free"
+    weight: 0.4
+    floor: step_up
+    text: A large payout from a device known for less than a day.
+    actions: [payment]
+```
+
+All numbers are doubles: write `500.0`, not `500`. Ages (`…_age_s`) are seconds before the attempt. Every feature is a
+variable too (`features.travel_speed_kmh`, flags among them 1.0 or 0.0), and so is every attribute that the policy
+declares under `attributes` (`attributes.plan`), and every velocity (`velocity.payouts_24h`). Texts are read as they are
+recorded: a word that may be a secret, and that the policy nowhere spells, is a keyed hash.
+
+A signal is unknown while anything it reads is unknown. It is in error, and the action's fail mode holds, when an
+attribute is of another kind than declared or the expression fails. Functions: {functions}. A pattern for `matches` is
+RE2's and must be written out. What an expression may cost is limited: {steps:,} steps, as if every loop ran to its end.
+"""
+VELOCITIES_ARE = """\
+`velocities` in the policy are counts of your own: `count` attempts, `sum` amounts or a number among the attributes, or
+count how many `distinct` things there are, per subject, address, network, device, recipient or attribute.
+
+```yaml
+velocities:
+  - name: payouts_per_recipient_24h
+    count: attempts
+    per: recipient
+    window: 24h
+    actions: [payment]
+    limit: 5
+    weight: 0.5
+  - {name: paid_1h, sum: amount, per: subject, window: 1h, actions: [payment]}
+  - {name: cards_on_device_7d, distinct: attributes.card, per: device, window: 7d, limit: 3, floor: step_up}
+custom_signals:
+  - code: many_small_payouts
+    when: velocity.payouts_per_recipient_24h > 2.0 && velocity.paid_1h < 50.0
+    weight: 0.3
+    text: Several small payouts to one recipient.
+    actions: [payment]
+```
+
+The present attempt is counted. A `limit` makes a signal, `velocity_<name>`, that hits above it; expressions read
+`velocity.<name>`. Counts and sums cover the window and a 60th of it more at most; amounts are summed in the attempt's
+currency, and distinct counts stop at 256. An attempt that does not present what a velocity is per leaves it unknown;
+one that only does not say what is counted is told the count so far. Attributes are kept as keyed hashes and need not be
+declared or recorded.
+
+A velocity is its name and its definition: with either changed, or newly added, it begins from zero, and a replay tells
+of older records that they cannot answer. A 30-day count is whole 30 days after it was declared.
+"""
 POLICY_IS = """\
 Keys of the policy file. `*` stands for a name of yours, `[]` for each item of a list. Durations are written `50ms`,
 `30s`, `5m`, `12h` or `7d`. `signals.<code>` takes `weight`, `floor`, `enabled` and the signal's knobs.
@@ -53,11 +115,19 @@ Keys of the policy file. `*` stands for a name of yours, `[]` for each item of a
 Classes of actions and resources take {rules} too. What they leave out they inherit: a resource from the action, the
 action from the top; in `thresholds`, `requires` and `signals` each key on its own.
 """
+CHANGES_ARE = """\
+### What would have turned a decision
+
+`?explain=full` and `riskd explain` judge the attempt again as if something had been otherwise, and tell which of these
+changes would have made the decision milder, alone or else in pairs. What is told was judged so; what does not apply is
+left out. Changed facts fit each other: the smaller amount counts in the day's sum, what happens later finds all aged.
+"""
 
 
 def reference() -> str:
     """Return the whole reference as Markdown."""
-    parts = (HEAD, _signals(), _features(), _policy(), _wire(), _environment(), _metrics())
+    velocities = f"## Velocities\n\n{VELOCITIES_ARE}"
+    parts = (HEAD, _signals(), _features(), _custom(), velocities, _policy(), _wire(), _environment(), _metrics())
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
@@ -166,6 +236,23 @@ def _features() -> str:
     return f"## Features\n\n{text}\n{_table(('feature', 'kind', 'model reads it', 'meaning'), rows)}"
 
 
+def _custom() -> str:
+    groups = ((name, field_docs(group)) for name, group in FACT_GROUPS.items())
+    prose = {f"{name}.{field}": text for name, fields in groups for field, text in fields.items()}
+    prose |= {
+        "time.hour": "Hour of the attempt, UTC, 0 to 23.",
+        "time.weekday": "Day of the week of the attempt, UTC, 1 (Monday) to 7.",
+        ANOMALY_SCORE: "The model's score, 0 to 1; unknown without a model.",
+    }
+    rows = [
+        (f"`{name}`", kind.value, prose.get(name, ""))
+        for name, kind in VARIABLES.items()
+        if not name.startswith(FEATURE)
+    ]
+    text = CUSTOM_IS.format(functions=", ".join(f"`{name}`" for name in FUNCTIONS), steps=MAX_STEPS)
+    return f"## Custom signals\n\n{text}\n{_table(('variable', 'kind', 'meaning'), rows)}"
+
+
 def _policy() -> str:
     schema = policy_schema()
     del schema["properties"]["signals"]
@@ -181,15 +268,22 @@ def _wire() -> str:
     for title, model, mode in (
         ("`POST /decide` takes", DecideRequest, "validation"),
         ("`POST /decide` answers", Decision, "serialization"),
+        ("`POST /decide?explain=full` answers besides", ExplainedDecision, "serialization"),
         ("`POST /outcome` takes", OutcomeReport, "validation"),
     ):
         schema = model.model_json_schema(mode=mode)  # type: ignore[arg-type] # one of the two modes
         _describe(schema, model)
         for name, section in schema.get("$defs", {}).items():
             if "properties" in section:
-                _describe(section, getattr(sys.modules[model.__module__], name))
+                modules = (sys.modules[part.__module__] for part in model.__mro__)
+                _describe(section, next(found for module in modules if (found := getattr(module, name, None))))
+        if model is ExplainedDecision:
+            for name in Decision.model_fields:
+                del schema["properties"][name]
         rows = [(key, value, meaning) for key, value, _, meaning in _keys(schema, schema)]
         blocks += [f"### {title}\n", _table(("field", "value", "meaning"), rows)]
+    changes = [(f"`{code}`", meaning) for code, meaning in documented().items()]
+    blocks += [CHANGES_ARE, _table(("change", "meaning"), changes)]
     return "\n".join(blocks)
 
 

@@ -20,6 +20,9 @@ class Settings(BaseSettings):
     """State: the embedded store, decision log, databases, secrets."""
     policy: Path = Path("riskd.yaml")
     """The policy file."""
+    policy_keys: Path | None = None
+    """A file or folder of Ed25519 public keys (PEM, or Base64, one a line). Set, only a policy signed by one of them is
+    used; see `riskd policy sign`."""
     models_dir: Path = Path("models")
     """Model artifacts: `<version>/` folders and `CURRENT`."""
     redis_url: SecretStr | None = None

@@ -13,6 +13,7 @@ from riskd.facts import (
     DeviceFacts,
     Facts,
     KnownPlace,
+    ListFacts,
     LiveSession,
     NetworkCounts,
     NetworkFacts,
@@ -36,7 +37,11 @@ _GROUPS: dict[str, Any] = {
     "network": NetworkFacts,
     "place": PlaceFacts,
     "device": DeviceFacts,
+    "lists": ListFacts,
+    "exempt": dict,
     "payload": PayloadSeen,
+    "velocities": dict,
+    "attributes": dict,
 }
 _COUNTS: dict[str, Any] = {
     "address_counts": AddressCounts,

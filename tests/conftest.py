@@ -15,6 +15,7 @@ from riskd.engine import Engine
 from riskd.enrich.enrich import Enricher
 from riskd.enrich.geo import Geo
 from riskd.enrich.identity import Pseudonyms
+from riskd.evaluation import Scorer
 from riskd.metrics import Metrics
 from riskd.outcome import Outcomes
 from riskd.policy import Policy
@@ -56,6 +57,8 @@ class Live:
     writer: Writer
     log: Path
     evidence: list[str]
+    with_model: Callable[[Scorer | None], Engine]
+    """Makes an engine like this one with another model."""
 
 
 @pytest.fixture
@@ -65,21 +68,24 @@ async def live(valkey: str, default_policy: Policy, tmp_path: Path) -> AsyncIter
     store = Store(parse(valkey), tmp_path / "epoch", budget_s=2.0, prefix=f"t{uuid.uuid4().hex[:8]}")
     log = tmp_path / "log"
     writer = Writer(log, metrics=metrics)
-    redaction = Redaction(IDENTITY.text, words=default_policy.words)
+    redaction = Redaction(IDENTITY.text, attributes=default_policy.recorded_attributes, words=default_policy.words)
     evidence: list[str] = []
-    engine = Engine(
-        enricher=Enricher(IDENTITY, Geo(tmp_path)),
-        store=store,
-        policy=default_policy,
-        model=None,
-        writer=writer,
-        redaction=redaction,
-        sealer=IDENTITY.sealer,
-        metrics=metrics,
-        on_evidence=lambda decision, _now: evidence.append(decision.decision_id),
-    )
+
+    def with_model(model: Scorer | None) -> Engine:
+        return Engine(
+            enricher=Enricher(IDENTITY, Geo(tmp_path)),
+            store=store,
+            policy=default_policy,
+            model=model,
+            writer=writer,
+            redaction=redaction,
+            sealer=IDENTITY.sealer,
+            metrics=metrics,
+            on_evidence=lambda decision, _now: evidence.append(decision.decision_id),
+        )
+
     outcomes = Outcomes(store=store, writer=writer, redaction=redaction, sealer=IDENTITY.sealer, metrics=metrics)
-    yield Live(engine, outcomes, store, metrics, writer, log, evidence)
+    yield Live(with_model(None), outcomes, store, metrics, writer, log, evidence, with_model)
     await store.close()
     writer.close()
 

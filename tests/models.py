@@ -16,11 +16,11 @@ class FixedModel:
         self._score = score
         self.extract = Extractor(population)
 
-    def score(self, vector: Sequence[float | None]) -> float:
-        """The opinion."""
-        if not all(value is None or isinstance(value, int | float) for value in vector):
+    def score_all(self, vectors: Sequence[Sequence[float | None]]) -> list[float]:
+        """The opinion, about each."""
+        if not all(value is None or isinstance(value, int | float) for vector in vectors for value in vector):
             raise TypeError("no number")
-        return self._score
+        return [self._score] * len(vectors)
 
 
 class BrokenModel(FixedModel):
@@ -29,6 +29,6 @@ class BrokenModel(FixedModel):
     def __init__(self) -> None:
         super().__init__(0.0)
 
-    def score(self, vector: Sequence[float | None]) -> float:
+    def score_all(self, vectors: Sequence[Sequence[float | None]]) -> list[float]:
         """Fail."""
-        raise ModelError(f"no score for {len(vector)} values")
+        raise ModelError(f"no score for {len(vectors)} vectors")

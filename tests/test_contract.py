@@ -49,6 +49,14 @@ def test_the_least_request() -> None:
     assert request.action.amount is None
 
 
+@pytest.mark.parametrize("prefix", ["0123456789", "aBcDeF01234", "FFFFFFFFFFFF"])
+def test_a_hash_prefix_is_taken_and_not_shown(prefix: str) -> None:
+    """Ten to twelve hexadecimal digits in either case; whoever prints the request does not print them."""
+    request = taken(with_("subject.credential_hash_prefix", prefix))
+    assert request.subject.credential_hash_prefix == prefix
+    assert prefix not in f"{request!r} {request}"
+
+
 @pytest.mark.parametrize("path", ["subject.id", "action.name", "context.ip", "subject", "action", "context"])
 def test_what_decide_requires(path: str) -> None:
     """Without subject id, action name or address the service does not decide."""
@@ -111,6 +119,16 @@ def test_taken(path: str, value: object) -> None:
         ("subject.account_age_days", True),
         ("subject.leaked_credential", 1),
         ("subject.leaked_credential", "true"),
+        ("subject.credential_hash_prefix", ""),
+        ("subject.credential_hash_prefix", "a" * 9),
+        ("subject.credential_hash_prefix", "a" * 13),
+        ("subject.credential_hash_prefix", "a" * 40),  # the whole hash is never wanted
+        ("subject.credential_hash_prefix", "0123456789g"),
+        ("subject.credential_hash_prefix", "0123456789\n"),
+        ("subject.credential_hash_prefix", " 123456789a"),
+        ("subject.credential_hash_prefix", "\uff10123456789"),  # a digit, but none of sixteen
+        ("subject.credential_hash_prefix", "0x12345678ab"),
+        ("subject.credential_hash_prefix", 1234567890),
         ("subject.auth_time", "2026-03-04T12:00:00"),  # of no time zone
         ("subject.auth_time", "yesterday"),
         ("subject.enrolled_factors", ["x"] * 33),

@@ -15,6 +15,7 @@ from riskd.enrich.enrich import Enricher
 from riskd.enrich.geo import Geo
 from riskd.errors import ConflictError, StoreUnavailable
 from riskd.evaluation import evaluate
+from riskd.features.velocity import Counts
 from riskd.policy import Policy
 from riskd.record.reader import find, read
 from riskd.record.schema import DecisionRecord
@@ -117,7 +118,7 @@ async def test_stolen_fresh_session_does_not_walk_in(live: Live, make_request: M
 async def test_same_request_id_is_one_attempt(live: Live, make_request: MakeRequest) -> None:
     """Fifty at once under one request id: one answer, one count, one record."""
     request = make_request(request_id="r-1")
-    calls = (live.engine.decide(request, now=NOON, digest="d") for _ in range(50))
+    calls = (live.engine.decide(request, now=NOON) for _ in range(50))
     decisions = await asyncio.gather(*calls)
     assert len({decision.model_dump_json() for decision in decisions}) == 1
     assert len([r for r in read(live.log) if isinstance(r, DecisionRecord)]) == 1
@@ -130,17 +131,27 @@ async def test_same_request_id_is_one_attempt(live: Live, make_request: MakeRequ
 
 async def test_repeat_answers_as_the_first_even_after_news(live: Live, make_request: MakeRequest) -> None:
     """A repeat hours later, after more confirmed logins, is still the first answer to the byte."""
-    first = await live.engine.decide(make_request(request_id="r-2"), now=NOON, digest="d")
+    first = await live.engine.decide(make_request(request_id="r-2"), now=NOON)
     await _habit(live, make_request)
-    again = await live.engine.decide(make_request(request_id="r-2"), now=NOON + timedelta(hours=5), digest="d")
+    again = await live.engine.decide(make_request(request_id="r-2"), now=NOON + timedelta(hours=5))
     assert again.model_dump_json() == first.model_dump_json()
 
 
 async def test_request_id_with_another_body_conflicts(live: Live, make_request: MakeRequest) -> None:
     """The same request id with another body is refused, and counts nothing."""
-    await live.engine.decide(make_request(request_id="r-3"), now=NOON, digest="one")
+    await live.engine.decide(make_request(request_id="r-3"), now=NOON)
     with pytest.raises(ConflictError):
-        await live.engine.decide(make_request(request_id="r-3", context=ABROAD), now=NOON, digest="two")
+        await live.engine.decide(make_request(request_id="r-3", context=ABROAD), now=NOON)
+
+
+async def test_the_request_is_told_by_what_it_means(live: Live) -> None:
+    """Under one request id white space and key order make no other request; another value does."""
+    plain = b'{"request_id":"r-4","subject":{"id":"ada"},"action":{"name":"login"},"context":{"ip":"192.0.2.1"}}'
+    pretty = b'{ "action":{"name":"login"},\n"context":{"ip":"192.0.2.1"}, "subject":{"id":"ada"},"request_id":"r-4"}'
+    first = await live.engine.decide(DecideRequest.model_validate_json(plain), now=NOON)
+    assert await live.engine.decide(DecideRequest.model_validate_json(pretty), now=NOON) == first
+    with pytest.raises(ConflictError):
+        await live.engine.decide(DecideRequest.model_validate_json(plain.replace(b"ada", b"eve")), now=NOON)
 
 
 async def test_anonymous_subject_without_ip(live: Live) -> None:
@@ -154,8 +165,10 @@ async def test_anonymous_subject_without_ip(live: Live) -> None:
 class _DownStore:
     """Stands in for a store that does not answer, beside the real one that tests/faults takes away."""
 
-    async def observe(self, _attempt: Attempt) -> Observation:
-        raise StoreUnavailable("gone")
+    async def observe_all(
+        self, attempts: list[Attempt], _budget_s: float, _window_s: int, _counts: list[Counts | None]
+    ) -> list[Observation | StoreUnavailable]:
+        return [StoreUnavailable("gone")] * len(attempts)
 
 
 @pytest.mark.parametrize(("action", "outcome"), [("login", "step_up"), ("view", "allow")])

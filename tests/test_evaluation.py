@@ -19,6 +19,7 @@ from riskd.facts import (
     DeviceCounts,
     DeviceFacts,
     Facts,
+    ListFacts,
     NetworkCounts,
     NetworkFacts,
     PayloadSeen,
@@ -30,6 +31,7 @@ from riskd.features import FEATURES, MODEL_FEATURES, Extractor, Fault
 from riskd.features.device import familiar
 from riskd.features.population import Population
 from riskd.policy.load import SHIPPED, load
+from riskd.policy.named import NEVER_EXEMPT
 from riskd.signals import SIGNALS
 from tests.attempts import NOON, attempt, history
 from tests.models import FixedModel
@@ -153,7 +155,7 @@ RISKIER_UP = {
     "history": (
         "attempts_5m", "attempts_1h", "attempts_24h", "ips_5m", "ips_1h", "ips_24h", "failures_10m", "failures_1h",
         "sensitive_10m", "amount_24h", "last_confirmed_age_s", "device_age_s", "family_age_s", "ip_age_s",
-        "network_age_s", "country_age_s", "language_age_s", "recipient_age_s",
+        "network_age_s", "country_age_s", "language_age_s", "recipient_age_s", "confirmed_safe_age_s",
     ),
     "address_counts": ("subjects_1h", "subjects_24h", "failures_1h", "failed_subjects_1h"),
     "network_counts": ("failures_1h", "failed_subjects_1h"),
@@ -189,6 +191,27 @@ def test_more_risk_never_softens(facts: Facts, risk: tuple[str, str, int], by: i
 
 
 @many
+@given(attempts, st.sets(st.sampled_from(sorted(SIGNALS))))
+def test_an_exemption_never_hardens(facts: Facts, codes: set[str]) -> None:
+    """Exempt a subject from any signals: score and outcome never get harder, and nothing else is lifted."""
+    before = evaluate(facts, POLICY, None)
+    after = evaluate(replace(facts, exempt=dict.fromkeys(codes, "e")), POLICY, None)
+    assert after.score <= before.score
+    assert after.outcome <= before.outcome
+    hits = {hit.question.code for hit in before.hits}
+    assert set(after.exempt) == hits & codes - NEVER_EXEMPT
+    assert {hit.question.code for hit in after.hits} == hits - set(after.exempt)
+
+
+@many
+@given(attempts, st.sets(st.sampled_from(sorted(SIGNALS))))
+def test_a_deny_list_always_denies(facts: Facts, codes: set[str]) -> None:
+    """What a deny list names is denied, whatever evidence the session has and whatever is exempt."""
+    listed = replace(facts, lists=ListFacts(denied=("a",)), exempt=dict.fromkeys(codes, "e"))
+    assert evaluate(listed, POLICY, None).outcome is Outcome.DENY
+
+
+@many
 @given(attempts, st.one_of(st.none(), st.floats(0, 0.9999)))
 def test_every_evaluation_is_sound(facts: Facts, anomaly: float | None) -> None:
     """Score in its range, shares that add up to it, each signal in one state only, nothing failed, twice the same."""
@@ -211,7 +234,7 @@ def test_nothing_known() -> None:
     """Of an attempt with only a name and a time nothing is held against anybody, and most signals are unknown."""
     found = evaluate(attempt(), POLICY, None)
     assert (found.outcome, found.score, found.hits) == (Outcome.ALLOW, 0.0, ())
-    assert len(found.unknown) == len(SIGNALS) - 1  # an action always has a name
+    assert len(found.unknown) == len(SIGNALS) - 2  # an action always has a name, and no list names the attempt
 
 
 def test_the_more_is_unknown_the_wider_the_range() -> None:
@@ -238,9 +261,9 @@ class Faulty:
             Fault(n, "OSError") if n in self.failed else v for n, v in zip(FEATURES, values_found, strict=True)
         ], True
 
-    def score(self, vector: tuple[Any, ...]) -> float:
+    def score_all(self, vectors: list[tuple[Any, ...]]) -> list[float]:
         """No model reads a fault."""
-        return sum(0.0 * value for value in vector if value is not None)
+        return [sum(0.0 * value for value in vector if value is not None) for vector in vectors]
 
 
 def judged_with_faults(facts: Facts, *failed: str) -> Any:  # noqa: ANN401
@@ -305,4 +328,5 @@ def test_time_is_handed_in() -> None:
 
 def test_the_groups_are_all_groups() -> None:
     """The law of unknown facts is tried on every group that may be missing."""
-    assert set(UNKNOWN) | {"time", "action", "attributes", "down"} == set(get_type_hints(Facts))
+    always = {"time", "action", "lists", "exempt", "attributes", "velocities", "down"}
+    assert set(UNKNOWN) | always == set(get_type_hints(Facts))

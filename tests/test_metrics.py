@@ -125,6 +125,7 @@ def test_every_name_is_what_dashboards_know() -> None:
         "riskd_record_written_total": (),
         "riskd_record_dropped_total": (),
         "riskd_record_failures_total": ("kind",),
+        "riskd_record_slow_total": (),
         "riskd_degraded_total": ("source",),
         "riskd_outcomes_total": ("outcome",),
         "riskd_requests_refused_total": ("status",),

@@ -1,16 +1,21 @@
 """What outcomes teach, and what they never teach."""
 
+import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from riskd.contract import DecideRequest, OutcomeReport, Reported
+from riskd.contract import DecideRequest, Decision, OutcomeReport, Reported
 from riskd.decision_id import Verdict, new_base
 from riskd.errors import RequestError
+from riskd.evaluation import evaluate
+from riskd.facts import SubjectHistory
 from riskd.outcome import confirms
-from riskd.record.reader import read
-from riskd.record.schema import OutcomeRecord
+from riskd.policy import Policy
+from riskd.policy.schema import PolicyFile
+from riskd.record.reader import find, read
+from riskd.record.schema import DecisionRecord, OutcomeRecord, decode, encode
 from tests.conftest import IDENTITY, NOON, Live
 
 MakeRequest = Callable[..., DecideRequest]
@@ -73,6 +78,96 @@ async def test_report_by_the_subject_forces_a_step_up(live: Live, make_request: 
     later = await live.engine.decide(make_request(), now=NOON + timedelta(hours=1))
     assert later.decision == "step_up"
     assert "reported" in {reason.code for reason in later.reasons}
+
+
+async def _tell(live: Live, decision: Decision, outcome: Reported, now: datetime) -> None:
+    await live.outcomes.report(OutcomeReport(decision_id=decision.decision_id, outcome=outcome), now=now)
+
+
+def _hit(decision: Decision) -> bool:
+    return "reported" in {reason.code for reason in decision.reasons}
+
+
+@pytest.fixture
+def short_exemption(default_policy: Policy) -> Policy:
+    """Reports are remembered for 20 days, and set aside for 3."""
+    tuned = {"reported": {"memory_days": 20, "safe_for_days": 3}}
+    file = PolicyFile.model_validate({**default_policy.file.model_dump(exclude_unset=True), "signals": tuned})
+    return Policy(file, "short")
+
+
+@pytest.mark.parametrize("vouched", ["the reported attempt", "a later attempt"])
+async def test_confirmed_safe_is_an_exemption_that_expires(
+    live: Live, make_request: MakeRequest, short_exemption: Policy, vouched: str
+) -> None:
+    """After `confirmed_legitimate` the report is set aside; when that expires within its memory, it counts again."""
+    live.engine.policy = short_exemption
+    decision = await live.engine.decide(make_request(), now=NOON)
+    await _tell(live, decision, Reported.REPORTED_BY_USER, NOON)
+    later = await live.engine.decide(make_request(), now=NOON + timedelta(hours=1))
+    assert _hit(later)
+    safe = decision if vouched == "the reported attempt" else later
+    await _tell(live, safe, Reported.CONFIRMED_LEGITIMATE, NOON + timedelta(hours=2))
+    within = await live.engine.decide(make_request(), now=NOON + timedelta(days=3))
+    assert (within.decision, _hit(within)) == ("allow", False)
+    await _tell(live, within, Reported.LOGIN_SUCCEEDED, NOON + timedelta(days=3))
+    after = await live.engine.decide(make_request(), now=NOON + timedelta(days=3, hours=3))
+    assert (after.decision, _hit(after)) == ("step_up", True)
+    await _tell(live, after, Reported.STEP_UP_PASSED, NOON + timedelta(days=3, hours=3))
+    assert not _hit(await live.engine.decide(make_request(), now=NOON + timedelta(days=4)))
+
+
+async def test_a_report_after_the_confirmation_counts_at_once(live: Live, make_request: MakeRequest) -> None:
+    """The exemption is for older reports only."""
+    decision = await live.engine.decide(make_request(), now=NOON)
+    await _tell(live, decision, Reported.CONFIRMED_FRAUD, NOON + timedelta(minutes=1))
+    await _tell(live, decision, Reported.CONFIRMED_LEGITIMATE, NOON + timedelta(minutes=2))
+    second = await live.engine.decide(make_request(), now=NOON + timedelta(minutes=3))
+    assert not _hit(second)
+    await _tell(live, second, Reported.REPORTED_BY_USER, NOON + timedelta(minutes=4))
+    assert _hit(await live.engine.decide(make_request(), now=NOON + timedelta(minutes=5)))
+
+
+async def test_vouching_for_another_attempt_hides_no_fraud(live: Live, make_request: MakeRequest) -> None:
+    """An analyst who labels yesterday's honest login says nothing of today's theft."""
+    honest = await live.engine.decide(make_request(), now=NOON - timedelta(days=1))
+    theft = await live.engine.decide(make_request(context={"device_id": "thief"}), now=NOON)
+    await _tell(live, theft, Reported.CONFIRMED_FRAUD, NOON + timedelta(hours=1))
+    await _tell(live, honest, Reported.CONFIRMED_LEGITIMATE, NOON + timedelta(hours=2))
+    assert _hit(await live.engine.decide(make_request(), now=NOON + timedelta(hours=3)))
+
+
+async def test_an_exemption_is_judged_again_from_the_record(
+    live: Live, make_request: MakeRequest, default_policy: Policy, short_exemption: Policy
+) -> None:
+    """The record holds the ages: judged again it comes out the same, under another policy as that one says."""
+    decision = await live.engine.decide(make_request(), now=NOON)
+    await _tell(live, decision, Reported.REPORTED_BY_USER, NOON)
+    await _tell(live, decision, Reported.CONFIRMED_LEGITIMATE, NOON)
+    exempt = await live.engine.decide(make_request(), now=NOON + timedelta(days=4))
+    record = find(live.log, exempt.decision_id)
+    assert record is not None
+    assert record.facts.history is not None
+    assert record.facts.history.confirmed_safe_age_s == 4 * 86_400
+    again = evaluate(record.facts, default_policy, None)
+    assert (again.score, again.outcome.word) == (exempt.score, exempt.decision)
+    assert "reported" in {hit.question.code for hit in evaluate(record.facts, short_exemption, None).hits}
+
+
+async def test_a_record_from_before_exemptions_is_still_read(live: Live, make_request: MakeRequest) -> None:
+    """A line that says nothing of an exemption reads as one without."""
+    decision = await live.engine.decide(make_request(), now=NOON)
+    await _tell(live, decision, Reported.REPORTED_BY_USER, NOON)
+    later = await live.engine.decide(make_request(), now=NOON + timedelta(hours=1))
+    record = find(live.log, later.decision_id)
+    assert record is not None
+    line = json.loads(encode(record))
+    written = line["facts"]["history"]
+    assert len(written) == len(SubjectHistory.__struct_fields__)
+    del written[SubjectHistory.__struct_fields__.index("confirmed_safe_age_s") :]
+    old = decode(json.dumps(line).encode())
+    assert isinstance(old, DecisionRecord)
+    assert old == record
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ Vector = Sequence[float | None]
 
 
 class Model:
-    """A loaded model; `load.py` makes it. `score` uses one row of its own: a model belongs to one thread."""
+    """A loaded model; `load.py` makes it."""
 
     def __init__(self, manifest: Manifest, session: InferenceSession) -> None:
         self.manifest = manifest
@@ -33,13 +33,6 @@ class Model:
         self.extract = Extractor(manifest.population)
         """Computes the vector of facts with the tables this model was trained beside."""
         self._curve = Curve(manifest.calibration)
-        # One row's input and output stay bound: it spares the runtime half of what a call costs beside the trees.
-        self._row = np.zeros((1, len(manifest.features)), dtype=np.float32)
-        self._row_raw = np.zeros((1, 1), dtype=np.float32)
-        self._binding = session.io_binding()
-        self._binding.bind_cpu_input(self._input, self._row)
-        self._binding.bind_output(self._outputs[0], "cpu", 0, np.float32, (1, 1), self._row_raw.ctypes.data)
-        self._run_row = session.run_with_iobinding
         self._background = np.array([manifest.background], dtype=np.float32)
 
     @property
@@ -57,25 +50,21 @@ class Model:
         """The tables behind rarity, counted on the same attempts."""
         return self.manifest.population
 
-    def score(self, vector: Vector) -> float:
-        """Anomaly score 0..0.9999: 0.99 means that one honest attempt in a hundred is at least this odd.
+    def score_all(self, vectors: Sequence[Vector]) -> list[float]:
+        """Anomaly scores 0..0.9999: 0.99 means that one honest attempt in a hundred is at least this odd.
 
-        Raises ModelError when the runtime fails or answers with no number; the caller then judges without a model.
+        A vector's score is the same alone as among others. Raises ModelError when a vector does not fit, the runtime
+        fails or answers with no number; the caller then judges without a model.
         """
-        if len(vector) != len(self.manifest.features):  # numpy would spread a single number over the row
-            raise ModelError(f"model {self.version}: the runtime failed: a vector of {len(vector)} numbers")
         try:
-            self._row[0] = vector
-            self._run_row(self._binding)
-        except Exception as error:  # the runtime's own exceptions share no base class but this one
-            raise ModelError(f"model {self.version}: the runtime failed: {error}") from error
-        raw = float(self._row_raw[0, 0])
-        if not math.isfinite(raw):
-            raise ModelError(f"model {self.version}: the score is no number")
-        return 1.0 - self._curve.tail(raw)
+            rows = np.array(vectors, dtype=np.float32)  # None becomes NaN
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"model {self.version}: a vector holds what is no number: {error}") from error
+        tail = self._curve.tail
+        return [1.0 - tail(raw) for raw in self._raw(rows)]
 
     def scores(self, matrix: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """Score many rows at once (NaN is unknown); the same numbers that `score` gives for each."""
+        """Score many rows at once (NaN is unknown); the same numbers that `score_all` gives."""
         raw = self._raw(np.ascontiguousarray(matrix, dtype=np.float32))
         return np.array([1.0 - self._curve.tail(value) for value in raw])
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from riskd.app.watch import changes
 from riskd.errors import ConfigError
 from riskd.http import serve as http
 from riskd.http.logs import configure_logs
@@ -38,6 +39,7 @@ def serve(settings: Settings) -> None:
         environment=environment(settings),
         drain_seconds=settings.drain_seconds,
         store=lambda: _store(settings),
+        changes=lambda: changes(watched_paths(settings)),
     )
     asyncio.run(http.serve(plan))
 
@@ -80,6 +82,17 @@ def environment(settings: Settings) -> Mapping[str, str]:
                 text = str(value)
         variables[f"RISKD_{name.upper()}"] = text
     return variables
+
+
+def watched_paths(settings: Settings) -> tuple[Path, ...]:
+    """Return what workers read while they serve, but for lists in other folders than the policy's."""
+    own = (settings.policy, settings.policy_keys, settings.geo_city, settings.geo_asn, settings.geo_anonymous)
+    return (
+        *(path for path in own if path is not None),
+        settings.models_dir / "CURRENT",
+        settings.data_dir / "secrets" / "keys.json",
+        settings.data_dir / "geo" / "city-ipv4.mmdb",
+    )
 
 
 @asynccontextmanager

@@ -7,11 +7,10 @@ import asyncio
 import fcntl
 from datetime import datetime
 
-from riskd.app.parts import policy_redaction, policy_store, policy_writer
+from riskd.app.parts import policy_outcomes, policy_store, policy_writer
 from riskd.enrich.identity import Pseudonyms
 from riskd.maturity import mature
 from riskd.metrics import Metrics
-from riskd.outcome import Outcomes
 from riskd.policy import Policy
 from riskd.settings import Settings
 
@@ -26,8 +25,7 @@ def mature_allows(settings: Settings, url: str, policy: Policy, pseudonyms: Pseu
 
     async def go_through() -> None:
         store, writer = policy_store(settings, url, policy), policy_writer(settings, policy, counted)
-        redaction = policy_redaction(pseudonyms, policy)
-        outcomes = Outcomes(store=store, writer=writer, redaction=redaction, sealer=pseudonyms.sealer, metrics=counted)
+        outcomes = policy_outcomes(policy, store, writer, pseudonyms, counted)
         try:
             await mature(settings.data_dir / "log", run / "matured", outcomes, after, now=now)
         finally:

@@ -1,34 +1,44 @@
 """Opens each part from the settings and the policy, for a worker as for the command line."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import structlog
 
 from riskd.anomaly.load import load_model
 from riskd.anomaly.model import Model
+from riskd.app.source import PolicySource
 from riskd.contract import Decision, OutcomeReport, Reported
 from riskd.engine import Engine
 from riskd.enrich.enrich import Enricher
 from riskd.enrich.forwarded import TrustedProxies
 from riskd.enrich.geo import Geo
+from riskd.enrich.held import Mirror
 from riskd.enrich.identity import Keep, KeptField, Pseudonyms, load_secrets
+from riskd.enrich.leaked import LeakedCredentials
 from riskd.enrich.lists import NetworkLists
-from riskd.errors import ModelError
+from riskd.enrich.named import NamedLists, hashed_by
+from riskd.errors import ModelError, StoreUnavailable
 from riskd.features import MODEL_FEATURES
+from riskd.ledger import Ledger
 from riskd.metrics import Metrics
 from riskd.outcome import Outcomes
 from riskd.policy import Policy
-from riskd.policy.load import SHIPPED, load
+from riskd.policy.load import SHIPPED
+from riskd.record.audit import Trail
 from riskd.record.files import MAX_AGE
 from riskd.record.redact import Redaction
 from riskd.record.writer import Writer
 from riskd.settings import Settings
 from riskd.store import Embedded, Store, parse
+
+PATIENCE_S: Final = 5.0
+"""How long a command waits for the store."""
 
 log = structlog.stdlib.get_logger("riskd.app")
 
@@ -37,6 +47,11 @@ def policy_path(settings: Settings) -> Path:
     """Return the policy in use: what RISKD_POLICY names, else riskd.yaml here, else the shipped default."""
     named = settings.policy
     return named if named.exists() or named != Path("riskd.yaml") else SHIPPED / "default.yaml"
+
+
+def open_source(settings: Settings) -> PolicySource:
+    """Return where the policy comes from, and whose signature it needs."""
+    return PolicySource(policy_path(settings), settings.policy_keys, settings.data_dir)
 
 
 def open_model(settings: Settings, policy: Policy) -> Model | None:
@@ -55,19 +70,54 @@ def open_geo(settings: Settings) -> Geo:
     return Geo(settings.data_dir, city=settings.geo_city, asn=settings.geo_asn, anonymous=settings.geo_anonymous)
 
 
-def open_lists(policy: Policy, path: Path) -> NetworkLists:
-    """Load the policy's lists, whose files are named relative to the policy at `path`; raises DataError."""
+def list_files(policy: Policy) -> tuple[str, ...]:
+    """Return the files of the policy's lists as it names them: relative to itself."""
+    lists = policy.file.lists
+    named = [declared.file for declared in lists.named.values() if declared.file is not None]
+    return tuple(dict.fromkeys([*(feed.file for feed in lists.feeds), *named]))
+
+
+def open_lists(policy: Policy, path: Path, digests: Mapping[Path, str] | None = None) -> NetworkLists:
+    """Load the lists of the policy at `path`, those in `digests` with that content only; raises DataError."""
     feeds = {feed.name: path.parent / feed.file for feed in policy.file.lists.feeds}
-    return NetworkLists(feeds, policy.file.lists.deny.networks)
+    return NetworkLists(feeds, policy.file.lists.deny.networks, digests)
+
+
+def open_named(
+    policy: Policy,
+    path: Path,
+    pseudonyms: Pseudonyms,
+    mirror: Mirror | None = None,
+    digests: Mapping[Path, str] | None = None,
+) -> NamedLists:
+    """Load the named lists of the policy at `path`, as `open_lists` does; `mirror` has what the store holds of them."""
+    return NamedLists(policy.file.lists.named, path.parent, hashed_by(pseudonyms), mirror, digests)
+
+
+def open_leaked(policy: Policy, path: Path) -> LeakedCredentials:
+    """Open the policy's hashes of leaked passwords, relative to the policy at `path`; raises DataError."""
+    named = policy.file.lists.leaked_credentials
+    return LeakedCredentials(None if named is None else path.parent / named)
 
 
 def open_enricher(
-    policy: Policy, path: Path, pseudonyms: Pseudonyms, geo: Geo, trusted: TrustedProxies = ()
+    policy: Policy,
+    path: Path,
+    pseudonyms: Pseudonyms,
+    geo: Geo,
+    trusted: TrustedProxies = (),
+    *,
+    mirror: Mirror | None = None,
+    digests: Mapping[Path, str] | None = None,
+    like: Enricher | None = None,
 ) -> Enricher:
-    """Build an enricher with the policy's lists."""
+    """Build an enricher with the policy's lists, or with those of another whose policy names the same ones."""
     kept = policy.file.record.keep
     keep: dict[KeptField, Keep] = {"ip": kept.ip, "device": kept.device_id}
-    return Enricher(pseudonyms, geo, open_lists(policy, path), keep, trusted)
+    lists = open_lists(policy, path, digests) if like is None else like.lists
+    leaked = open_leaked(policy, path) if like is None else like.leaked
+    named = open_named(policy, path, pseudonyms, mirror, digests) if like is None else like.named
+    return Enricher(pseudonyms, geo, lists, keep, trusted, leaked, named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +129,28 @@ class Parts:
     geo: Geo
     trusted: TrustedProxies
     store: Store
+    mirror: Mirror | None
+    """What is known of the entries that the store holds; None takes them to be none."""
+    trail: Trail
     writer: Writer
     metrics: Metrics
     on_evidence: Callable[[Decision, datetime], None]
     """Told of each decision in which fresh evidence met a step-up."""
 
-    def enricher(self, policy: Policy) -> Enricher:
+    def enricher(
+        self, policy: Policy, digests: Mapping[Path, str] | None = None, like: Enricher | None = None
+    ) -> Enricher:
         """Build an enricher by a policy; raises DataError for lists that are wrong."""
-        return open_enricher(policy, self.policy_path, self.pseudonyms, self.geo, self.trusted)
+        return open_enricher(
+            policy,
+            self.policy_path,
+            self.pseudonyms,
+            self.geo,
+            self.trusted,
+            mirror=self.mirror,
+            digests=digests,
+            like=like,
+        )
 
     def engine(self, policy: Policy, model: Model | None, enricher: Enricher) -> Engine:
         """Join all to an engine, and let the metrics know the policy's actions."""
@@ -105,14 +169,28 @@ class Parts:
 
     def outcomes(self, policy: Policy) -> Outcomes:
         """Join what takes outcome reports."""
-        redaction = policy_redaction(self.pseudonyms, policy)
-        return Outcomes(
-            store=self.store,
-            writer=self.writer,
-            redaction=redaction,
-            sealer=self.pseudonyms.sealer,
-            metrics=self.metrics,
+        return policy_outcomes(policy, self.store, self.writer, self.pseudonyms, self.metrics)
+
+    def ledger(self, policy: Policy, named: NamedLists) -> Ledger:
+        """Join what changes lists and exemptions, and follows them; `named` are the lists of the policy."""
+        return Ledger(
+            entries=self.store.entries,
+            mirror=self.mirror or Mirror(),
+            trail=self.trail,
+            pseudonyms=self.pseudonyms,
+            policy=policy,
+            named=named,
         )
+
+    def held(self) -> dict[str, int]:
+        """Return how many entries this process knows of each list in the store."""
+        followed = {} if self.mirror is None else self.mirror.followed()
+        return {name: len(held) for name, held in followed.items()}
+
+    def obey(self, policy: Policy) -> None:
+        """Let what stays open keep to another policy's limits; what is under way goes on as it began."""
+        self.store.keep_to(_store_budget_s(policy))
+        self.writer.rotate(*_rotation(policy))
 
     async def close(self) -> None:
         """Close the log and the store."""
@@ -121,30 +199,45 @@ class Parts:
 
 
 def policy_store(settings: Settings, url: str, policy: Policy) -> Store:
-    """Return the store behind `url`, with the policy's limits of time."""
-    return Store(
-        parse(url),
-        settings.data_dir / "store-epoch",
-        budget_s=policy.file.deadlines.store.total_seconds(),
-        outcome_window_s=int(policy.file.learning.outcome_window.total_seconds()),
-    )
+    """Return the store behind `url`, with the policy's budget."""
+    return Store(parse(url), settings.data_dir / "store-epoch", budget_s=_store_budget_s(policy))
 
 
 def policy_writer(settings: Settings, policy: Policy, metrics: Metrics) -> Writer:
-    """Return a writer of the decision log by the policy's rules; nothing is opened before the first record."""
-    rules = policy.file.record
-    return Writer(
-        settings.data_dir / "log",
-        on_failure=rules.on_failure,
-        max_bytes=int(rules.rotate_megabytes * 2**20),
-        max_age=max(timedelta(minutes=1), min(rules.rotate_every, MAX_AGE)),
-        metrics=metrics,
-    )
+    """Return a writer of the decision log that rotates by the policy's rules.
+
+    It tells of every lost record; engine and outcomes know what their policy does then.
+    """
+    max_bytes, max_age = _rotation(policy)
+    return Writer(settings.data_dir / "log", max_bytes=max_bytes, max_age=max_age, metrics=metrics)
 
 
 def policy_redaction(pseudonyms: Pseudonyms, policy: Policy) -> Redaction:
     """Return what the policy lets be recorded."""
-    return Redaction(pseudonyms.text, attributes=policy.file.record.keep.attributes, words=policy.words)
+    return Redaction(pseudonyms.text, attributes=policy.recorded_attributes, words=policy.words)
+
+
+def policy_outcomes(policy: Policy, store: Store, writer: Writer, pseudonyms: Pseudonyms, metrics: Metrics) -> Outcomes:
+    """Join what takes outcome reports by a policy."""
+    return Outcomes(
+        store=store,
+        writer=writer,
+        redaction=policy_redaction(pseudonyms, policy),
+        sealer=pseudonyms.sealer,
+        metrics=metrics,
+        outcome_window=policy.file.learning.outcome_window,
+        refuse_unrecorded=policy.file.record.on_failure == "refuse",
+    )
+
+
+def _store_budget_s(policy: Policy) -> float:
+    return policy.file.deadlines.store.total_seconds()
+
+
+def _rotation(policy: Policy) -> tuple[int, timedelta]:
+    """Return after how many bytes and what time a log file ends; files of seconds would be too many."""
+    rules = policy.file.record
+    return int(rules.rotate_megabytes * 2**20), max(timedelta(minutes=1), min(rules.rotate_every, MAX_AGE))
 
 
 def open_parts(
@@ -162,6 +255,8 @@ def open_parts(
         geo=open_geo(settings),
         trusted=settings.trusted_proxies,
         store=policy_store(settings, url, policy),
+        mirror=Mirror(),
+        trail=Trail(settings.data_dir / "audit"),
         writer=policy_writer(settings, policy, metrics),
         metrics=metrics,
         on_evidence=on_evidence,
@@ -194,9 +289,28 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
+async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
+    """Open what changes lists and exemptions, for a command; running services follow within about a second."""
+    policy = open_source(settings).load().policy
+    pseudonyms = load_secrets(settings.data_dir)
+    mirror = Mirror()
+    named = open_named(policy, policy_path(settings), pseudonyms, mirror)
+    async with open_store(settings) as store:
+        store.keep_to(PATIENCE_S)
+        trail = Trail(settings.data_dir / "audit")
+        ledger = Ledger(
+            entries=store.entries, mirror=mirror, trail=trail, pseudonyms=pseudonyms, policy=policy, named=named
+        )
+        await ledger.follow(datetime.now(UTC))
+        yield ledger
+
+
+@asynccontextmanager
 async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
     """Open an engine for a command: the service's own store, log, policy and model, without HTTP."""
-    policy = load(policy_path(settings))
+    source = open_source(settings)
+    vouched = source.load()
+    policy = vouched.policy
     model = open_model(settings, policy)
     met: list[tuple[Decision, datetime]] = []
     async with store_url(settings) as url:
@@ -204,7 +318,11 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
             settings, url, policy, metrics=Metrics(), on_evidence=lambda decision, now: met.append((decision, now))
         )
         try:
-            yield parts.engine(policy, model, parts.enricher(policy))
+            enricher = parts.enricher(policy, vouched.digests(source.path.parent))
+            source.remember(vouched)
+            with suppress(StoreUnavailable):  # its decisions tell
+                await parts.ledger(policy, enricher.named).follow(datetime.now(UTC))
+            yield parts.engine(policy, model, enricher)
             outcomes = parts.outcomes(policy)
             for decision, now in met:
                 report = OutcomeReport(decision_id=decision.decision_id, outcome=Reported.STEP_UP_PASSED)

@@ -1,64 +1,119 @@
 """Takes over what changed on disk while serving: keys, databases, lists, policy, model.
 
-What is damaged, gone or half written changes nothing: the last good one stays in use, and the reason is logged once and
-shown on /readyz. A policy's `record`, `deadlines` and `learning` take effect when workers are replaced (HUP).
+What is damaged, gone, half written or not signed as it must be changes nothing: the last good one stays in use, and the
+reason is counted, logged once and shown on /readyz. A policy takes effect as a whole, in one step of the event loop; a
+request under way goes on by the engine or outcomes that it began with, and so by their policy.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Final, TypeVar
 
 import structlog
 
-from riskd.anomaly.artifact import CURRENT_FILE
-from riskd.anomaly.load import load_model
+from riskd.anomaly.artifact import CURRENT_FILE, MANIFEST_FILE, MODEL_FILE
+from riskd.anomaly.load import current_version, load_model
 from riskd.anomaly.model import Model
-from riskd.app.parts import Parts
+from riskd.app.parts import Parts, list_files
+from riskd.app.source import PolicySource, State, Vouched, stamps
 from riskd.engine import Engine
 from riskd.enrich.enrich import Enricher
 from riskd.enrich.sources import Source, sources
-from riskd.errors import ConfigError
+from riskd.errors import ConfigError, ModelError, StoreUnavailable
 from riskd.features import MODEL_FEATURES
+from riskd.ledger import Ledger
+from riskd.outcome import Outcomes
 from riskd.policy import Policy
-from riskd.policy.load import load
 from riskd.settings import Settings
 from riskd.tokens.keys import KeyRing
 
+REST_S: Final = 0.03
+"""A file that did not change for so long is taken to be written to its end."""
+LONGEST_UNREST: Final = 30
+"""Looks at a file that changes on and on, before it is read as it is."""
+
 log = structlog.stdlib.get_logger("riskd.reload")
+
+Made = TypeVar("Made")
 
 
 class Loaded:
     """What is in use right now, as far as it can change."""
 
-    def __init__(self, settings: Settings, parts: Parts, policy: Policy, model: Model | None, now: datetime) -> None:
-        """Begin with a policy and model that were just loaded; raises ConfigError for lists or keys that are wrong."""
+    def __init__(
+        self,
+        settings: Settings,
+        parts: Parts,
+        source: PolicySource,
+        vouched: Vouched,
+        model: Model | None,
+        now: datetime,
+    ) -> None:
+        """Begin with a policy and model that were just loaded.
+
+        Raises ConfigError for lists or keys that are wrong, and for a policy older than one used before.
+        """
         self._settings = settings
         self._parts = parts
-        self._watched = {"policy": parts.policy_path, "model": settings.models_dir / CURRENT_FILE}
-        self._seen = {name: _state(path) for name, path in self._watched.items()}
-        self.policy = policy
+        self._source = source
+        self._looking = asyncio.Lock()
+        self._named: dict[str, State] = {"policy": {}, "model": {}}
+        """Files that the policy and the model last read name, as they were before those were read."""
+        self.vouched = vouched
+        self.policy_since = now
+        """When the policy in use was taken into use."""
         self.model = model
-        self.enricher: Enricher = parts.enricher(policy)
+        self.problems: dict[str, str] = {}
+        """Why something is not in use as it stands on disk now: keys, databases, policy, model."""
+        self.policy_problem: ConfigError | None = None
+        """What is wrong with the policy on disk; None when it is in use."""
+        on_disk = self._state("model")
+        self._seen = {"policy": vouched.files, "model": on_disk if self._is_current() else {}}
+        self.enricher: Enricher = parts.enricher(self.policy, vouched.digests(source.path.parent))
         self.sources: tuple[Source, ...] = sources(self.enricher, settings.data_dir, now)
         self.keys = KeyRing.load(settings.data_dir / "secrets" / "keys.json")
         self.engine: Engine = self._make_engine()
-        self.problems: dict[str, str] = {}
-        """Why something is not in use as it stands on disk now: keys, databases, policy, model."""
+        self.outcomes: Outcomes = parts.outcomes(self.policy)
+        self.ledger: Ledger = parts.ledger(self.policy, self.enricher.named)
+        source.remember(vouched)
+        for name in ("policy", "model", "keys", "databases"):
+            parts.metrics.load_errors.at(name)  # told as 0 from the first, so that a rise can be seen
 
-    async def refresh(self, now: datetime) -> bool:
-        """Look at everything once; return True when there is a new engine."""
-        await asyncio.to_thread(self._refresh_data, now)
-        changed = False
-        for name, make in (("policy", self._reload_policy), ("model", self._reload_model)):
-            state = _state(self._watched[name])
-            if state != self._seen[name]:
-                self._seen[name] = state
-                changed |= await self._try(name, make)
-        if changed:
+    @property
+    def policy(self) -> Policy:
+        """The policy in use."""
+        return self.vouched.policy
+
+    async def refresh(self, now: datetime, *, again: bool = False) -> bool:
+        """Look at everything once; return True when there is a new engine and new outcomes.
+
+        With `again` the policy is read whether or not it seems changed, and so is a model that was refused.
+        """
+        async with self._looking:
+            await asyncio.to_thread(self._refresh_data, now)
+            ruled = await self._made_anew("policy", self._read_policy, again=again)
+            model = await self._made_anew("model", self._read_model, again=again and "model" in self.problems)
+            if ruled is None and model is None:
+                return False
+            if ruled is not None:  # a list that is new to this process is read before it counts
+                with suppress(StoreUnavailable):
+                    await self.ledger.follow(now)
+            # From here to the end nothing is awaited: no request sees one part changed and another not.
+            if ruled is not None:
+                self.vouched, self.enricher = ruled
+                self.policy_since = now
+                self._parts.obey(self.policy)
+                self.ledger.obey(self.policy, self.enricher.named)
+                self.outcomes = self._parts.outcomes(self.policy)
+            if model is not None:
+                self.model = model
             self.engine = self._make_engine()
-        return changed
+            version = None if self.model is None else self.model.version
+            log.info("reloaded", policy=self.policy.revision, model=version)
+            return True
 
     def _make_engine(self) -> Engine:
         engine = self._parts.engine(self.policy, self.model, self.enricher)
@@ -67,30 +122,75 @@ class Loaded:
 
     def _refresh_data(self, now: datetime) -> None:
         self.keys.refresh()
-        self._note("keys", self.keys.problem)
-        self._note("databases", "; ".join(self.enricher.refresh()) or None)
+        for name, problem in (("keys", self.keys.problem), ("databases", "; ".join(self.enricher.refresh()) or None)):
+            if problem is not None and self.problems.get(name) != problem:
+                self._parts.metrics.load_errors.at(name).inc()
+            self._note(name, problem)
         self.sources = sources(self.enricher, self._settings.data_dir, now)
         self.engine.sources = {source.name: source.version for source in self.sources}
 
-    async def _try(self, name: str, make: Callable[[], None]) -> bool:
+    async def _made_anew(self, name: str, make: Callable[[], Made], *, again: bool) -> Made | None:
+        """Make a part from its files if they changed since the last look; None when they did not, or are wrong."""
+        if not again and self._state(name) == self._seen[name]:
+            return None
+        seen = await self._at_rest(name)
+        self._named[name] = {}
+        problem: ConfigError | None = None
         try:
-            await asyncio.to_thread(make)
+            made = await asyncio.to_thread(make)
         except ConfigError as error:
-            self._note(name, str(error))
-            return False
-        self._note(name, None)
-        version = None if self.model is None else self.model.version
-        log.info("reloaded", part=name, policy=self.policy.revision, model=version)
-        return True
+            problem, made = error, None
+            self._parts.metrics.load_errors.at(name).inc()
+        if name == "policy":
+            self.policy_problem = problem
+        self._note(name, None if problem is None else str(problem))
+        own = self._files(name)
+        self._seen[name] = {path: stamp for path, stamp in (seen | self._named[name]).items() if path in own}
+        return made
 
-    def _reload_policy(self) -> None:
-        policy = load(self._parts.policy_path)
-        self.enricher = self._parts.enricher(policy)
-        self.policy = policy
+    async def _at_rest(self, name: str) -> State:
+        """Wait until nobody seems to be writing any more; return the state of the files then."""
+        state = self._state(name)
+        for _ in range(LONGEST_UNREST):
+            await asyncio.sleep(REST_S)
+            if (later := self._state(name)) == state:
+                break
+            state = later
+        return state
 
-    def _reload_model(self) -> None:
+    def _is_current(self) -> bool:
+        """Tell whether the model is the one on disk; a broken one is read once more, to be told of, and mended."""
+        if self.model is None:
+            return not (self._settings.models_dir / CURRENT_FILE).exists()
+        with suppress(ModelError):
+            return current_version(self._settings.models_dir) == self.model.version
+        return False
+
+    def _state(self, name: str) -> State:
+        return stamps(self._files(name))
+
+    def _files(self, name: str) -> Collection[Path]:
+        """Return the files that decide what a part is; what these name counts while something is wrong with it."""
+        own = self._source.files() if name == "policy" else (self._settings.models_dir / CURRENT_FILE,)
+        return {*own, *self._named[name]} if name in self.problems else own
+
+    def _read_policy(self) -> tuple[Vouched, Enricher]:
+        vouched = self._source.load()
+        folder = self._source.path.parent
+        self._named["policy"] = stamps([folder / name for name in list_files(vouched.policy)])
+        digests = vouched.digests(folder)
+        # A list of a million entries takes a second to read: one that is the same is kept.
+        same = vouched.policy.file.lists == self.policy.file.lists and digests == self.vouched.digests(folder)
+        enricher = self._parts.enricher(vouched.policy, digests, like=self.enricher if same else None)
+        self._source.remember(vouched)
+        return vouched, enricher
+
+    def _read_model(self) -> Model:
         # Not `open_model`: a policy that can do without a model still keeps the good one it has.
-        self.model = load_model(self._settings.models_dir, MODEL_FEATURES)
+        models = self._settings.models_dir
+        version = current_version(models)
+        self._named["model"] = stamps([models / version / MANIFEST_FILE, models / version / MODEL_FILE])
+        return load_model(models, MODEL_FEATURES, version)
 
     def _note(self, name: str, problem: str | None) -> None:
         if problem is None:
@@ -98,11 +198,3 @@ class Loaded:
         elif self.problems.get(name) != problem:
             self.problems[name] = problem
             log.error("kept_last_good", part=name, reason=problem)
-
-
-def _state(path: Path) -> tuple[int, int, int] | None:
-    """Return what changes when a file does; None when it is not there."""
-    with suppress(OSError):
-        status = path.stat()
-        return status.st_mtime_ns, status.st_size, status.st_ino
-    return None

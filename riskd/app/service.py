@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ import structlog
 
 import riskd
 from riskd.app.maturing import mature_allows
-from riskd.app.parts import open_model, open_parts, policy_path
+from riskd.app.parts import open_model, open_parts, open_source
 from riskd.app.readiness import StoreState, tell
 from riskd.app.reload import Loaded
 from riskd.app.tally import Tally
@@ -18,10 +19,11 @@ from riskd.errors import ConfigError, RiskdError, StoreUnavailable
 from riskd.http.api import Readiness, build_api
 from riskd.http.door import Door
 from riskd.http.front import ASGIApp, Front
+from riskd.http.lists import list_routes
 from riskd.http.metrics import render
+from riskd.http.policy import PolicyInUse, SignedBy, policy_routes
 from riskd.http.protocol import Limits
 from riskd.metrics import Metrics
-from riskd.policy.load import load
 from riskd.record.retention import tend
 from riskd.settings import Settings
 
@@ -51,6 +53,7 @@ class Service:
     """One worker's riskd: `start` opens everything and makes `app`, `stop` closes it."""
 
     app: ASGIApp
+    spread: Callable[[], None]
 
     def __init__(self, settings: Settings) -> None:
         self.limits = Limits()
@@ -61,26 +64,36 @@ class Service:
         self._draining = False
         self._store_state: StoreState = "starting"
         self._beside: set[asyncio.Task[None]] = set()
+        self._told_to_look = asyncio.Event()
+        self._look_again = False
 
     async def start(self) -> None:
         """Open every part; raises ConfigError with one line for the first that is wrong."""
         settings = self._settings
         if settings.redis_url is None:
             raise ConfigError("a worker needs RISKD_REDIS_URL; `riskd serve` sets it to the embedded store")
-        policy = load(policy_path(settings))
+        source = open_source(settings)
+        vouched = source.load()
+        policy = vouched.policy
         model = open_model(settings, policy)
         self._url = settings.redis_url.get_secret_value()
         self._parts = open_parts(settings, self._url, policy, metrics=self.metrics, on_evidence=self._evidence)
-        self._loaded = Loaded(settings, self._parts, policy, model, clock())
-        self._outcomes = self._parts.outcomes(policy)
+        self._loaded = Loaded(settings, self._parts, source, vouched, model, clock())
         self._tally = Tally(settings.data_dir, self.metrics)
         door = Door(self._loaded.keys, rate=settings.rate_limit)
         self._front = Front(
             self._loaded.engine,
-            self._outcomes,
+            self._loaded.outcomes,
             door,
             rest=build_api(
-                door=door, clock=clock, readiness=self.readiness, metrics=lambda: render(self._tally.read())
+                door=door,
+                clock=clock,
+                readiness=self.readiness,
+                metrics=lambda: render(self._tally.read()),
+                more=[
+                    policy_routes(door=door, clock=clock, in_use=self._policy_in_use, reload=self._reload_policy),
+                    list_routes(door=door, clock=clock, ledger=self._loaded.ledger),
+                ],
             ),
             clock=clock,
             refused=self.refused,
@@ -89,9 +102,12 @@ class Service:
         self.app = self._front
         self._tell_versions()
         await self._watch_store()
+        await self._follow_lists()
         self._keep(_again_and_again(REFRESH_S, self._watch_store))
-        self._keep(_again_and_again(REFRESH_S, self._refresh))
+        self._keep(_again_and_again(REFRESH_S, self._follow_lists))
+        self._keep(_again_and_again(0.0, self._look_at_files))
         self._keep(_again_and_again(REFRESH_S, self._write_metrics))
+        self._keep(_again_and_again(REFRESH_S, self._probe_log))
         self._keep(_again_and_again(TEND_LOG_S, self._tend_log))
         self._keep(_again_and_again(MATURE_S, self._mature))
 
@@ -116,6 +132,11 @@ class Service:
         """Answer 503 on /readyz from now on."""
         self._draining = True
 
+    def look(self, *, again: bool) -> None:
+        """Soon take over files that changed; `again`: read them anew even if they seem unchanged."""
+        self._look_again |= again
+        self._told_to_look.set()
+
     def refused(self, status: int) -> None:
         """Count a refused request."""
         self.metrics.refused.at(str(status)).inc()
@@ -135,7 +156,7 @@ class Service:
     async def _report_evidence(self, decision_id: str, now: datetime) -> None:
         report = OutcomeReport(decision_id=decision_id, outcome=Reported.STEP_UP_PASSED)
         try:
-            await self._outcomes.report(report, now=now, source="evidence")
+            await self._loaded.outcomes.report(report, now=now, source="evidence")
         except RiskdError as error:
             self.metrics.store_failures.at("evidence").inc()
             log.warning("evidence_lost", reason=str(error))
@@ -153,17 +174,48 @@ class Service:
         if self._store_state != before:
             log.info("store_state", state=self._store_state)
 
-    async def _refresh(self) -> None:
-        if await self._loaded.refresh(clock()):
-            self._front.engine = self._loaded.engine
+    async def _follow_lists(self) -> None:
+        try:
+            await self._loaded.ledger.follow(clock())
+        except StoreUnavailable:
+            self.metrics.store_failures.at("lists").inc()
+        for name, held in self._parts.held().items():
+            self.metrics.held_entries.at(name).set(held)
+
+    async def _look_at_files(self) -> None:
+        """Look at the files when told to, else every second."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._told_to_look.wait(), REFRESH_S)
+        again, self._look_again = self._look_again, False
+        self._told_to_look.clear()
+        await self._refresh(again=again)
+
+    async def _refresh(self, *, again: bool) -> None:
+        if await self._loaded.refresh(clock(), again=again):
+            self._front.engine, self._front.outcomes = self._loaded.engine, self._loaded.outcomes
             self._tell_versions()
+
+    async def _reload_policy(self) -> ConfigError | None:
+        """Read the policy anew, here and in all other workers; return why it is not in use here."""
+        await self._refresh(again=True)
+        self.spread()
+        return self._loaded.policy_problem
+
+    def _policy_in_use(self) -> PolicyInUse:
+        loaded, statement = self._loaded, self._loaded.vouched.statement
+        return PolicyInUse(
+            revision=loaded.policy.revision,
+            source=loaded.policy.source,
+            loaded_at=loaded.policy_since,
+            signed=statement and SignedBy(key=statement.key, version=statement.version, signed_at=statement.signed_at),
+            problem=loaded.problems.get("policy"),
+        )
 
     def _tell_versions(self) -> None:
         model = self._loaded.model
-        for version in self.metrics.info.snapshot().samples:
-            self.metrics.info.at(*version.labels).set(0)
-        labels = riskd.__version__, self._loaded.policy.revision, "none" if model is None else model.version
-        self.metrics.info.at(*labels).set(1)
+        judged_by = self._loaded.policy.revision, "none" if model is None else model.version
+        self.metrics.info.only(riskd.__version__, *judged_by)
+        self.metrics.workers.only(*judged_by)
 
     async def _write_metrics(self) -> None:
         self.metrics.in_flight.at().set(self._front.in_flight)
@@ -174,9 +226,13 @@ class Service:
         counted = await asyncio.to_thread(
             mature_allows, self._settings, self._url, policy, self._parts.pseudonyms, clock()
         )
-        for name in ("outcomes", "record_written", "record_dropped", "record_failures"):
+        for name in ("outcomes", "record_written", "record_dropped", "record_failures", "record_slow"):
             for sample in getattr(counted, name).snapshot().samples:
                 getattr(self.metrics, name).at(*sample.labels).inc(sample.value)
+
+    async def _probe_log(self) -> None:
+        if self._parts.writer.failing:
+            await asyncio.to_thread(self._parts.writer.probe)
 
     async def _tend_log(self) -> None:
         retain = self._loaded.policy.file.record.retain

@@ -11,10 +11,20 @@ from riskd.errors import RiskdError
 
 EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h: something riskd was told is wrong."""
-FAMILIES = ("serve", "decide", "policy", "keys", "data", "store", "learn")
+FAMILIES = ("serve", "decide", "policy", "test", "keys", "data", "store", "learn", "replay", "tune", "signing", "lists")
 _HOMES = {"serve": "serve", "health": "serve", "decide": "decide", "explain": "decide"}
-_HOMES |= dict.fromkeys(("check", "init", "schema", "reference"), "policy")
-_HOMES |= {"keys": "keys", "data": "data", "store": "store"}
+_HOMES |= {"policy": "signing"} | dict.fromkeys(("check", "init", "schema", "reference"), "policy")
+_HOMES |= {
+    "test": "test",
+    "keys": "keys",
+    "data": "data",
+    "store": "store",
+    "replay": "replay",
+    "log": "replay",
+    "tune": "tune",
+    "lists": "lists",
+    "exemptions": "lists",
+}
 
 
 def main() -> None:

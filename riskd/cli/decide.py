@@ -5,7 +5,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -15,12 +15,11 @@ from riskd.anomaly.load import load_model
 from riskd.anomaly.model import Model
 from riskd.app.parts import open_engine, policy_path
 from riskd.cli.root import AsJson, app, console, fail, settings
-from riskd.contract import DecideRequest
+from riskd.contract import DecideRequest, Wire
 from riskd.errors import ModelError
 from riskd.explain import Explanation, SignalLine, explain
 from riskd.features import MODEL_FEATURES
 from riskd.http.body import MAX_BODY, check_times, parse
-from riskd.http.front import digest
 from riskd.http.refusal import Refused
 from riskd.policy.load import load
 from riskd.record.reader import find
@@ -47,7 +46,7 @@ def decide(
 
     async def run() -> str:
         async with open_engine(settings()) as engine:
-            decision = await engine.decide(request, now=now, digest=digest(request), caller="cli")
+            decision = await engine.decide(request, now=now, caller="cli")
             return decision.model_dump_json(indent=2)
 
     typer.echo(asyncio.run(run()))
@@ -57,7 +56,7 @@ def decide(
 def explain_command(
     decision_id: Annotated[str, typer.Argument(help="The decision_id of an answer.")], as_json: AsJson = False
 ) -> None:
-    """Print every signal's state, weight and share of one decision, and what the model found odd."""
+    """Print every signal's state, weight and share of one decision, what the model found odd, what would turn it."""
     where = settings()
     record = find(where.data_dir / "log", decision_id)
     if record is None:
@@ -80,7 +79,7 @@ def explain_command(
                         "score": record.score,
                         "policy_revision": record.policy_revision,
                     },
-                    "explanation": msgspec.to_builtins(result),
+                    "explanation": msgspec.to_builtins(result, enc_hook=_plain),
                 },
                 indent=2,
             )
@@ -117,7 +116,7 @@ def _print(record: DecisionRecord, result: Explanation, model: Model | None, *, 
             line.state,
             f"{line.weight:.2f}",
             f"{line.contribution:.1f}" if line.state == "hit" else "",
-            line.why if line.state in {"unknown", "error"} else _inputs(line),
+            line.why if line.state in {"unknown", "error", "exempt"} else _inputs(line),
         )
     console.print(table)
     if model is not None and result.anomaly is not None:
@@ -129,6 +128,26 @@ def _print(record: DecisionRecord, result: Explanation, model: Model | None, *, 
         for feature in result.features:
             value = "unknown" if feature.value is None else f"{feature.value:g}"
             console.print(f"  {feature.feature} = {value}: {feature.contribution:+.2f} powers of ten")
+    _print_turns(result)
+
+
+def _print_turns(result: Explanation) -> None:
+    """Print what would have turned the decision."""
+    if result.outcome == "allow":
+        return
+    if not result.counterfactuals:
+        console.print("No single or double change of what was known would have turned it.")
+        return
+    table = Table(show_edge=False)
+    table.add_column("it would have been")
+    table.add_column("score", justify="right")
+    for turn in result.counterfactuals:
+        table.add_row(turn.text, f"{turn.score:g}")
+    console.print(table)
+
+
+def _plain(wire: Wire) -> dict[str, Any]:
+    return wire.model_dump(mode="json")
 
 
 def _inputs(line: SignalLine) -> str:

@@ -1,17 +1,23 @@
 """Policy files: check them, start one, and what editors and readers need."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from riskd.app.parts import open_lists, policy_path
+from riskd.app.parts import open_leaked, open_lists, open_named, policy_path
 from riskd.cli.root import AsJson, app, console, fail, print_json, settings
-from riskd.errors import DataError, PolicyError
+from riskd.enrich.identity import KEY_BYTES, Pseudonyms
+from riskd.enrich.named import NamedLists
+from riskd.errors import DataError, Mistake, PolicyError
 from riskd.policy import Policy
 from riskd.policy.load import SHIPPED, load
+from riskd.policy.named import exempts
 from riskd.reference import policy_schema
 from riskd.reference import reference as reference_text
 
@@ -22,37 +28,33 @@ Names = Annotated[
 
 @app.command()
 def check(files: Names = None, as_json: AsJson = False) -> None:
-    """Check policy files; print every mistake with its line, the wrong word and the nearest right ones."""
+    """Check policy files; print every mistake with its line and column, the wrong word and the nearest right ones."""
     wrong = 0
     reports = []
     for path in files or [policy_path(settings())]:
         try:
             policy = load(path)
             open_lists(policy, path)
+            open_leaked(policy, path)
+            named = open_named(policy, path, Pseudonyms(bytes(KEY_BYTES)))  # any key will do to read the entries
         except PolicyError as error:
             wrong += 1
-            reports.append(
-                {
-                    "file": str(path),
-                    "mistakes": [
-                        {"line": m.line, "path": m.path, "message": m.message, "nearest": m.nearest}
-                        for m in error.mistakes
-                    ],
-                }
-            )
+            reports.append({"file": str(path), "mistakes": [asdict(mistake) for mistake in error.mistakes]})
             if not as_json:
                 for mistake in error.mistakes:
-                    sys.stderr.write(f"{path}: {mistake}\n")
+                    sys.stderr.write(f"{mistake.at(str(path))}\n")
         except DataError as error:
             wrong += 1
-            wrong_list = {"line": 0, "path": "lists", "message": str(error), "nearest": ()}
-            reports.append({"file": str(path), "mistakes": [wrong_list]})
+            mistake = Mistake(0, "lists", str(error))
+            reports.append({"file": str(path), "mistakes": [asdict(mistake)]})
             if not as_json:
-                sys.stderr.write(f"{path}: lists: {error}\n")
+                sys.stderr.write(f"{mistake.at(str(path))}\n")
         else:
-            reports.append({"file": str(path), "revision": policy.revision, "mistakes": []})
+            lists = list(_lists(policy, named))
+            reports.append({"file": str(path), "revision": policy.revision, "mistakes": [], "lists": lists})
             if not as_json:
                 _show(policy, path)
+                _show_lists(lists)
     if as_json:
         print_json(reports)
     raise typer.Exit(1 if wrong else 0)
@@ -78,6 +80,39 @@ def _show(policy: Policy, path: Path) -> None:
     console.print(table)
 
 
+def _lists(policy: Policy, named: NamedLists) -> Iterator[dict[str, Any]]:
+    """Yield all lists in the order of precedence: denials, then what allow lists lift, then feeds."""
+    lists = policy.file.lists
+    states = sorted(named.sources(), key=lambda source: source.declared.kind == "allow")
+    if lists.deny.networks:
+        yield {
+            "list": "lists.deny.networks",
+            "kind": "deny",
+            "of": "network",
+            "entries": {"policy": len(lists.deny.networks)},
+            "does": "denied_network",
+        }
+    for source in states:
+        one = source.declared
+        entries = source.counts() | ({"store": "?"} if one.store else {})
+        does = "deny_listed" if one.kind == "deny" else f"lifts {', '.join(sorted(exempts(one))) or 'nothing'}"
+        yield {"list": source.name, "kind": one.kind, "of": one.of, "entries": entries, "does": does}
+    for feed in lists.feeds:
+        yield {"list": feed.name, "kind": "feed", "of": "network", "entries": {"file": feed.file}, "does": "listed_ip"}
+
+
+def _show_lists(lists: list[dict[str, Any]]) -> None:
+    if not lists:
+        return
+    table = Table(title="lists, the strongest first: deny, allow, feeds", title_justify="left")
+    for column in ("list", "kind", "of", "entries", "what it does"):
+        table.add_column(column)
+    for one in lists:
+        entries = ", ".join(f"{place} {count}" for place, count in one["entries"].items() if count)
+        table.add_row(one["list"], one["kind"], one["of"], entries, one["does"])
+    console.print(table)
+
+
 @app.command()
 def init(
     path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("riskd.yaml"),
@@ -94,7 +129,10 @@ def init(
         fail(f"{path} exists already; name another path")
     except OSError as error:
         fail(f"{path} cannot be written: {error.strerror}")
-    typer.echo(f"wrote {path}; change it, then `riskd check {path}`")
+    cases = path.with_name(f"{path.stem}.cases.yaml")
+    with suppress(OSError), cases.open("x", encoding="utf-8") as file:  # never over the cases that are there
+        file.write((SHIPPED / "cases" / f"{use}.yaml").read_text(encoding="utf-8"))
+    typer.echo(f"wrote {path} and {cases}; change them, then `riskd check {path}` and `riskd test {path}`")
 
 
 @app.command()

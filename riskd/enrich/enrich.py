@@ -3,25 +3,39 @@
 import contextlib
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 from msgspec import Struct
 
-from riskd.contract import Context, DecisionRequest, Network, Place
+from riskd.contract import Context, DecisionRequest, Network, Place, Subject
 from riskd.enrich.address import Address, parse_address
 from riskd.enrich.device import read_device, without_user_agent
 from riskd.enrich.email import is_disposable
+from riskd.enrich.entries import Presented
 from riskd.enrich.forwarded import TrustedProxies, client_ip
-from riskd.enrich.geo import Geo
+from riskd.enrich.geo import Geo, Located
 from riskd.enrich.identity import Keep, KeptField, Pseudonyms
+from riskd.enrich.leaked import LeakedCredentials
 from riskd.enrich.lists import NetworkLists
+from riskd.enrich.named import NamedLists, hashed_by
 from riskd.enrich.path import normalise_path
 from riskd.enrich.records import KnownNetwork
 from riskd.enrich.told import told_network, told_place
 from riskd.errors import ConfigError
-from riskd.facts import ActionFacts, AttributeValue, DeviceFacts, NetworkFacts, PlaceFacts, SubjectFacts
+from riskd.facts import (
+    NOT_LISTED,
+    ActionFacts,
+    AttributeValue,
+    DeviceFacts,
+    ListFacts,
+    NetworkFacts,
+    PlaceFacts,
+    SubjectFacts,
+)
+from riskd.features.velocity import AMOUNT, ATTRIBUTE, MAX_ADDEND, Counted, Counts
 
 
-class Draft(Struct, frozen=True, kw_only=True):
+class Draft(Struct, frozen=True):
     """What is known of an attempt before the store is asked, and the keys to ask it by.
 
     Keys are always keyed hashes, None = not presented; what facts and records may keep of the ids is in the groups.
@@ -35,10 +49,15 @@ class Draft(Struct, frozen=True, kw_only=True):
     network: NetworkFacts
     place: PlaceFacts
     device: DeviceFacts
+    lists: ListFacts
+    exempt: dict[str, str]
     attributes: dict[str, AttributeValue]
     down: tuple[str, ...]
-    """Sources that failed: `geo`, `network`, `lists`, `user_agent`."""
+    """Sources that failed: `geo`, `network`, `lists`, `leaked_credentials`, `user_agent`."""
     request_key: str | None
+    request_digest: str
+    """Tells two requests under one id apart; empty without an id. Of the validated request, so that white space and the
+    order of keys in a body do not matter."""
     subject_key: str | None
     session_key: str | None
     address_key: str | None
@@ -59,12 +78,15 @@ class Enricher:
         lists: NetworkLists | None = None,
         keep: Mapping[KeptField, Keep] | None = None,
         trusted: TrustedProxies = (),
+        leaked: LeakedCredentials | None = None,
+        named: NamedLists | None = None,
     ) -> None:
         """`keep` says per field what facts may hold, `trusted` whose forwarded headers are believed.
 
         Raises ConfigError when `keep` would truncate anything but the IP.
         """
-        self.geo, self.lists = geo, lists or NetworkLists()
+        self.geo, self.lists, self.leaked = geo, lists or NetworkLists(), leaked or LeakedCredentials()
+        self.named = NamedLists({}, Path(), hashed_by(pseudonyms)) if named is None else named
         self._pseudonyms = pseudonyms
         self._trusted = trusted
         self._keep = dict(keep or {})
@@ -80,23 +102,38 @@ class Enricher:
 
         Reads files: call it from a thread, every few seconds.
         """
-        return self.geo.refresh() + self.lists.refresh()
+        return self.geo.refresh() + self.lists.refresh() + self.named.refresh() + self.leaked.refresh()
 
     def draft(self, request: DecisionRequest, now: datetime) -> Draft:
         """Return what is known of the attempt; raises RequestError (422) for a malformed IP and nothing else."""
         context, subject = request.context, request.subject
         time = (context.time or now).astimezone(UTC)
-        address = self._address(context)
-        address_key = None if address is None else self._pseudonyms.ip(address)
+        located = self._located(context)
+        address_key = None if located is None else self._pseudonyms.ip(located.address)
         down: list[str] = []
-        network = self._network(address, address_key, context.network, time.date(), down)
+        network = self._network(located, address_key, context.network, time.date(), down)
         device_key, device = self._kept("device", context.device_id)
         session_key, session = self._kept("session", subject.session_id)
         recipient_key, recipient = self._kept("recipient", request.action.recipient)
         payload_key = None if context.device_digest is None else self._pseudonyms.payload(context.device_digest)
+        action, place = self._action(request, recipient), _place(located, context.place, down)
+        lists, exempt = NOT_LISTED, _NOT_EXEMPT
+        if self.named:
+            presented = Presented(
+                address=None if located is None else located.address,
+                asn=network.asn,
+                country=place.country,
+                subject=None if subject.id is None or not self.named.of_subjects else self._pseudonyms.listed(subject.id),
+                device=device_key,
+                email_domain=subject.email_domain,
+                path=action.path,
+            )
+            lists = self._lists(presented, time, down)
+        if self.named.any_exempt and subject.id is not None:
+            exempt = self.named.exempt(self._pseudonyms.listed(subject.id, subject.type), time)
         return Draft(
-            time=time,
-            subject=SubjectFacts(
+            time,  # by position: Python makes a dict of more than 15 keywords, at five times the price
+            SubjectFacts(
                 type=subject.type,
                 session=session,
                 account_age_days=subject.account_age_days,
@@ -105,15 +142,18 @@ class Enricher:
                 amr=subject.amr,
                 auth_age_s=_age_s(time, subject.auth_time),
                 enrolled_factors=subject.enrolled_factors,
-                leaked_credential=subject.leaked_credential,
+                leaked_credential=self._leaked(subject, down),
             ),
-            action=self._action(request, recipient),
-            network=network,
-            place=self._place(address, context.place, down),
+            action,
+            network,
+            place=place,
             device=_device(context, device, payload_key, down),
+            lists=lists,
+            exempt=exempt,
             attributes=context.attributes or {},
             down=tuple(down),
             request_key=None if request.request_id is None else self._pseudonyms.text(request.request_id),
+            request_digest="" if request.request_id is None else self._pseudonyms.body(_body(request)),
             subject_key=None if subject.id is None else self._pseudonyms.subject(subject.id, subject.type),
             session_key=session_key,
             address_key=address_key,
@@ -123,12 +163,33 @@ class Enricher:
             recipient_key=recipient_key,
         )
 
-    def _address(self, context: Context) -> Address | None:
-        if context.ip is None or context.forwarded_for is None:
-            return None if context.ip is None else parse_address(context.ip)
-        parse_address(context.ip)  # a malformed peer is the caller's mistake, whatever the header says
-        client = client_ip(context.ip, [(b"x-forwarded-for", context.forwarded_for.encode())], self._trusted)
-        return None if client is None else parse_address(client)
+    def counts(self, draft: Draft, counted: Counted) -> Counts:
+        """Return what velocities find of the attempt, attributes as keyed hashes."""
+        action, attributes = draft.action, draft.attributes
+        keys = {
+            "subject": draft.subject_key,
+            "ip": draft.address_key,
+            "network": draft.network_key,
+            "device": draft.device_key,
+            "recipient": draft.recipient_key,
+            "country": draft.place.country,
+        }
+        for name in counted.attributes:
+            if (value := attributes.get(name)) is not None:
+                keys[f"{ATTRIBUTE}{name}"] = self._pseudonyms.attribute(name, value)
+        amounts = {AMOUNT: action.amount}
+        for name in counted.summed:
+            value = attributes.get(name)
+            if isinstance(value, int | float) and value.__class__ is not bool and abs(value) <= MAX_ADDEND:
+                amounts[f"{ATTRIBUTE}{name}"] = value
+        return Counts(counted, keys, amounts)
+
+    def _located(self, context: Context) -> Located | None:
+        ip = context.ip
+        if ip is not None and context.forwarded_for is not None:
+            parse_address(ip)  # a malformed peer is the caller's mistake, whatever the header says
+            ip = client_ip(ip, [(b"x-forwarded-for", context.forwarded_for.encode())], self._trusted)
+        return None if ip is None else self.geo.find(ip)
 
     def _kept(self, field: KeptField, value: str | None) -> tuple[str | None, str | None]:
         """Return the key of a value and what facts may hold of it."""
@@ -136,6 +197,24 @@ class Enricher:
             return None, None
         key: str = getattr(self._pseudonyms, field)(value)
         return key, value if self._keep.get(field) == "plain" else key
+
+    def _leaked(self, subject: Subject, down: list[str]) -> bool | None:
+        if subject.leaked_credential is not None:
+            return subject.leaked_credential
+        try:
+            return self.leaked.hold(subject.credential_hash_prefix)
+        except Exception:  # noqa: BLE001 - as for the place
+            down.append("leaked_credentials")
+            return None
+
+    def _lists(self, presented: Presented, time: datetime, down: list[str]) -> ListFacts:
+        known = False
+        lists = ListFacts(denied=None)
+        with contextlib.suppress(Exception):  # as for the place
+            lists, known = self.named.facts(presented, time)
+        if not known and "lists" not in down:
+            down.append("lists")
+        return lists
 
     def _shown(self, address: Address) -> str:
         return address.prefix if self._keep_ip == "truncate" else address.text
@@ -159,26 +238,16 @@ class Enricher:
             path_obfuscated=path.obfuscated if path else None,
         )
 
-    def _place(self, address: Address | None, told: Place | None, down: list[str]) -> PlaceFacts:
-        if told is not None and told != _NO_PLACE:
-            return told_place(told)
-        if address is None:
-            return PlaceFacts()
-        try:
-            return self.geo.place(address)
-        except Exception:  # noqa: BLE001 - whatever a reader dies of, the attempt is judged without it
-            down.append("geo")
-            return PlaceFacts()
-
     def _network(
-        self, address: Address | None, address_key: str | None, told: Network | None, day: date, down: list[str]
+        self, located: Located | None, address_key: str | None, told: Network | None, day: date, down: list[str]
     ) -> NetworkFacts:
-        known = KnownNetwork()
-        if address is not None and (told is None or told.asn is None or told.kind is None):
-            try:
-                known = self.geo.network(address)
-            except Exception:  # noqa: BLE001 - as for the place
-                down.append("network")
+        address = None if located is None else located.address
+        known: KnownNetwork | None = _NOBODY
+        if located is not None and (told is None or told.asn is None or told.kind is None):
+            known = located.network
+        if known is None:
+            down.append("network")
+            known = _NOBODY
         if told is not None:
             known = told_network(told, known)
         listed, denied = None, None
@@ -208,7 +277,25 @@ class Enricher:
         )
 
 
+_NOT_EXEMPT: dict[str, str] = {}
 _NO_PLACE = Place()
+_NOWHERE = PlaceFacts()
+_NOBODY = KnownNetwork()
+
+
+def _place(located: Located | None, told: Place | None, down: list[str]) -> PlaceFacts:
+    if told is not None and told != _NO_PLACE:
+        return told_place(told)
+    if located is None:
+        return _NOWHERE
+    if located.place is None:
+        down.append("geo")
+        return _NOWHERE
+    return located.place
+
+
+def _body(request: DecisionRequest) -> bytes:
+    return request.__pydantic_serializer__.to_json(request)
 
 
 def _age_s(time: datetime, since: datetime | None) -> float | None:

@@ -10,6 +10,7 @@ from typing import Literal
 from riskd.decision_id import Sealer
 from riskd.enrich.address import Address
 from riskd.errors import ConfigError
+from riskd.facts import AttributeValue
 
 Keep = Literal["hash", "truncate", "plain"]
 """How facts and records keep a field: as keyed hash (default), shortened (addresses only: /24, /48) or as it came."""
@@ -34,8 +35,8 @@ class Pseudonyms:
             raise ConfigError(f"identity keys have {KEY_BYTES} bytes each")
         first = blake2b(secret, digest_size=KEY_BYTES, person=b"subject ring").digest()
         self._chain = tuple(_seed(key, "subject") for key in (first, *added))
-        fields = ("device", "session", "recipient", "resource", "ip", "network", "payload", "text")
-        self._seeds = {field: _seed(secret, field) for field in fields}
+        fields = ("device", "session", "recipient", "resource", "ip", "network", "payload", "text", "body", "attribute")
+        self._seeds = {field: _seed(secret, field) for field in (*fields, "listed")}
         self.sealer = Sealer(blake2b(secret, digest_size=KEY_BYTES, person=b"decision ids").digest())
         """Seals the verdict into decision ids."""
 
@@ -78,9 +79,25 @@ class Pseudonyms:
         """Hash the digest of a device payload."""
         return _digest(self._seeds["payload"], digest)
 
+    def attribute(self, name: str, value: AttributeValue) -> str:
+        """Hash the value of an attribute; the same number is the same whether written `1` or `1.0`."""
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        return _digest(self._seeds["attribute"], f"{name}\0{value}")
+
+    def listed(self, subject_id: str, subject_type: str | None = None) -> str:
+        """Hash a subject's id for a list, or with its type for an exemption; the key is one that never rotates."""
+        return _digest(self._seeds["listed"], subject_id if subject_type is None else f"{subject_type}\0{subject_id}")
+
     def text(self, text: str) -> str:
         """Hash a free text that must not be kept as it is."""
         return _digest(self._seeds["text"], text)
+
+    def body(self, body: bytes) -> str:
+        """Hash a whole request, in which there may be anything."""
+        state = self._seeds["body"].copy()
+        state.update(body)
+        return state.hexdigest()
 
 
 def _seed(key: bytes, field: str) -> blake2b:

@@ -12,6 +12,9 @@ from riskd.enrich.geo import INSTALLED_ASNS
 from riskd.enrich.install import Installed, installed
 from riskd.enrich.origins import load_origins
 
+NAMED = "lists.named."
+"""Begins the name of a named list among the sources."""
+
 
 class Source(Struct, frozen=True, kw_only=True):
     """One source in use."""
@@ -102,5 +105,19 @@ def _built_in(enricher: Enricher, today: date) -> Iterator[Source]:
 
 
 def _lists(enricher: Enricher) -> Iterator[Source]:
+    for named in enricher.named.sources():
+        yield Source(
+            name=f"{NAMED}{named.name}",
+            holds=f"{named.declared.kind} list of {named.declared.of}",
+            version="",
+            licence="yours",
+            path=None if named.file is None else str(named.file.path),
+            entries=sum(named.counts().values()),
+        )
     for name, path, entries in enricher.lists.files():
         yield Source(name=name, holds="deny list", version="", licence="yours", path=str(path), entries=entries)
+    if enricher.leaked.path is not None:
+        path = enricher.leaked.path
+        yield Source(
+            name="leaked credentials", holds="hashes of passwords", version="", licence="yours", path=str(path)
+        )

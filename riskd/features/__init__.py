@@ -1,6 +1,6 @@
 """Facts, and the learned population tables, become named numbers; pure. A family per module."""
 
-from riskd.features import amount, assurance, device, network, place, rarity, session, timing, velocity
+from riskd.features import amount, assurance, device, lists, network, place, rarity, session, timing, velocity
 from riskd.features.feature import FEATURES, Extractor, Fault, Feature, schema_hash
 
 MODEL_FEATURES: tuple[str, ...] = tuple(f.name for f in FEATURES.values() if f.model)
@@ -15,6 +15,7 @@ __all__ = [
     "amount",
     "assurance",
     "device",
+    "lists",
     "network",
     "place",
     "rarity",

@@ -18,7 +18,7 @@ def auth_context(facts: Facts) -> str | None:
 
 @signal_feature
 def leaked(facts: Facts) -> float | None:
-    """1 when the credential is known from a breach corpus."""
+    """1 when the credential is known from a breach corpus, by the caller's word or else by the policy's hash set."""
     value = facts.subject.leaked_credential
     return None if value is None else float(value)
 

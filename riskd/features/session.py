@@ -107,12 +107,25 @@ def credential_change_hours(facts: Facts) -> float | None:
 def reported_days(facts: Facts) -> float | None:
     """Days since an attempt was reported as not the subject's, or fraud was confirmed; 3650 when never.
 
-    Answered, and so never, once a later success was confirmed: after a report that takes a passed step-up.
+    Answered, and so never, once a later success was confirmed: after a report that takes a passed step-up. While the
+    report counts as a mistake, a success took none and answers nothing.
     """
     history = facts.history
     if history is None:
         return None
     reported_age_s, success_age_s = history.reported_age_s, history.last_confirmed_age_s
-    if reported_age_s is None or (success_age_s is not None and success_age_s < reported_age_s):
+    if reported_age_s is None:
+        return NEVER_DAYS
+    if history.confirmed_safe_age_s is None and success_age_s is not None and success_age_s < reported_age_s:
         return NEVER_DAYS
     return reported_age_s / DAY_S
+
+
+@signal_feature
+def confirmed_safe_days(facts: Facts) -> float | None:
+    """Days since the subject's last report was confirmed to be a mistake; 3650 when it was not, or none was made."""
+    history = facts.history
+    if history is None:
+        return None
+    age_s = history.confirmed_safe_age_s
+    return NEVER_DAYS if age_s is None else age_s / DAY_S

@@ -1,7 +1,79 @@
 """How often: counts per window, the window in the name. The present attempt is counted."""
 
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Literal
+
+from msgspec import Struct
+
 from riskd.facts import Facts
 from riskd.features.feature import feature, signal_feature
+
+ATTEMPTS = "attempts"
+"""What a velocity of kind `count` counts."""
+AMOUNT = "amount"
+"""What a velocity sums that sums no attribute: the action's amount, each currency for itself."""
+MAX_ADDEND = 1e15
+"""Largest number, either way, that an attribute may add to a sum; what is beyond is not counted."""
+ATTRIBUTE = "attributes."
+"""Begins the name of an attribute, as what is counted or what it is counted on."""
+
+
+class Velocity(Struct, frozen=True, kw_only=True, dict=True):
+    """A velocity that a policy declares: what is counted, on what, and in which window."""
+
+    name: str
+    """The policy's name for it; the window is in the name."""
+    kind: Literal["count", "sum", "distinct"]
+    of: str
+    """`attempts` of a count, `amount` or `attributes.<name>` of a sum; of a distinct count what must differ: `subject`,
+    `ip`, `network`, `device`, `recipient`, `country` or `attributes.<name>`."""
+    per: str
+    """What it is counted on: `subject`, `ip`, `network`, `device`, `recipient` or `attributes.<name>`."""
+    window_s: float
+    actions: tuple[str, ...] = ()
+    """Classes of actions whose attempts are counted, and are told the count; empty for all."""
+
+    @cached_property
+    def id(self) -> str:
+        """What the store counts it under: 8 hex digits of the definition, name included."""
+        said = repr((self.name, self.kind, self.of, self.per, float(self.window_s), tuple(sorted(self.actions))))
+        return hashlib.sha256(said.encode()).hexdigest()[:8]
+
+    @cached_property
+    def key(self) -> str:
+        """Name and id: what facts call it. Another definition under the same name is another velocity."""
+        return f"{self.name}:{self.id}"
+
+
+class Counted(Struct, frozen=True, eq=False, dict=True):
+    """Velocities that are counted together, for one class of actions; equal only to itself, so a cheap key."""
+
+    velocities: tuple[Velocity, ...]
+
+    @cached_property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the attributes that velocities are per, or count the distinct values of."""
+        words = {word for v in self.velocities for word in (v.per, v.of if v.kind == "distinct" else "")}
+        return tuple(sorted(word.removeprefix(ATTRIBUTE) for word in words if word.startswith(ATTRIBUTE)))
+
+    @cached_property
+    def summed(self) -> tuple[str, ...]:
+        """Names of the attributes that are summed."""
+        words = {v.of for v in self.velocities if v.kind == "sum"} - {AMOUNT}
+        return tuple(sorted(word.removeprefix(ATTRIBUTE) for word in words))
+
+
+class Counts(Struct, frozen=True):
+    """What velocities find of one attempt."""
+
+    counted: Counted
+    keys: Mapping[str, str | None]
+    """What the attempt presents, by the words that velocities use: `ip`, `country`, `attributes.plan`, …; keyed hashes,
+    or short words that are no secret. None, or left out: not presented."""
+    amounts: Mapping[str, float | None]
+    """What may be summed: `amount`, in the attempt's currency, and `attributes.<name>`."""
 
 
 @feature

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
@@ -19,7 +19,7 @@ from riskd.http.refusal import Answer, ErrorBody, Refused, refusal
 EVERY_ROUTE: Final = (400, 401, 403, 405, 408, 413, 415, 422, 429, 431, 500, 503)
 """Statuses that any of the three routes can refuse with."""
 REASONS: Final = {
-    400: "Not JSON, or a key twice",
+    400: "Not JSON, a key twice, or a query that is not known",
     401: "No valid API key",
     403: "The key lacks the scope",
     404: "No such decision, or it is too long ago",
@@ -34,6 +34,15 @@ REASONS: Final = {
     500: "A failure inside riskd",
     503: "Overloaded, or the record cannot be written; see Retry-After",
 }
+EXPLAIN: Final = {
+    "name": "explain",
+    "in": "query",
+    "required": False,
+    "schema": {"type": "string", "enum": ["full"]},
+    "description": "Also say the smallest changes that would have made the decision milder, in `counterfactuals`. "
+    "It may take 200 evaluations more. For you and your analysts: do not show them to the subject.",
+}
+"""The one query parameter that there is."""
 
 
 class SourceNote(BaseModel):
@@ -76,9 +85,17 @@ class Alive(BaseModel):
 
 
 def build_api(
-    *, door: Door, clock: Callable[[], datetime], readiness: Callable[[], Readiness], metrics: Callable[[], bytes]
+    *,
+    door: Door,
+    clock: Callable[[], datetime],
+    readiness: Callable[[], Readiness],
+    metrics: Callable[[], bytes],
+    more: Iterable[APIRouter] = (),
 ) -> FastAPI:
-    """Return the app. `readiness` and `metrics` are asked anew for every request; `metrics` gives Prometheus text."""
+    """Return the app. `readiness` and `metrics` are asked anew for every request; `metrics` gives Prometheus text.
+
+    `more` are routes of other families.
+    """
     api = FastAPI(
         title="riskd",
         version=riskd.__version__,
@@ -118,6 +135,8 @@ def build_api(
         door.admit(single_key(request.scope["headers"]), "admin", clock())
         return Response(metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    for router in more:
+        api.include_router(router)
     api.add_exception_handler(Refused, _refused)
     api.add_exception_handler(HTTPException, _http_error)
     api.add_exception_handler(RequestValidationError, _http_error)
@@ -149,7 +168,8 @@ def _openapi(api: FastAPI) -> dict[str, Any]:
     if api.openapi_schema is None:
         document = get_openapi(title=api.title, version=api.version, summary=api.summary, routes=api.routes)
         inputs = [(route.request, "validation") for route in ROUTES]
-        outputs = [(model, "serialization") for model in (*(route.response for route in ROUTES), ErrorBody)]
+        answers = [route.response for route in ROUTES] + [route.explained for route in ROUTES if route.explained]
+        outputs = [(model, "serialization") for model in (*answers, ErrorBody)]
         _, schema = models_json_schema([*inputs, *outputs], ref_template="#/components/schemas/{model}")  # type: ignore[list-item]
         components = document.setdefault("components", {})
         components.setdefault("schemas", {}).update(schema["$defs"])
@@ -162,19 +182,23 @@ def _openapi(api: FastAPI) -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     errors = sorted({*EVERY_ROUTE, *route.refusals})
+    explains = {"parameters": [EXPLAIN]} if route.explained else {}
     return {
+        **explains,
         "tags": ["decisions"],
         "summary": route.summary,
         "description": f"Needs an API key with scope `{route.scope}`. A body has at most {route.max_body:,} bytes.",
         "operationId": route.path.strip("/").replace("/", "_"),
         "security": [{"apiKey": []}],
-        "requestBody": {"required": True, "content": _json(route.request.__name__)},
+        "requestBody": {"required": True, "content": _json(route.request)},
         "responses": {
-            "200": {"description": "Done", "content": _json(route.response.__name__)},
-            **{str(status): {"description": REASONS[status], "content": _json("ErrorBody")} for status in errors},
+            "200": {"description": "Done", "content": _json(route.response, route.explained)},
+            **{str(status): {"description": REASONS[status], "content": _json(ErrorBody)} for status in errors},
         },
     }
 
 
-def _json(model: str) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}}
+def _json(*models: type[BaseModel] | None) -> dict[str, Any]:
+    """Return the content of a body of one model, or of any of several."""
+    schemas = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in models if model is not None]
+    return {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}

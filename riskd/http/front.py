@@ -4,11 +4,13 @@ What FastAPI would do per request (dependency solving, response model, middlewar
 these three are served here, from the one table `ROUTES`, which the OpenAPI document is made from as well.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
+from time import perf_counter
 from typing import Any, Final, Literal, Protocol
+from urllib.parse import parse_qsl
 
 import structlog
 from pydantic_core import to_json
@@ -24,6 +26,8 @@ from riskd.contract import (
     OutcomeReport,
     Wire,
 )
+from riskd.counterfactual import ExplainedDecision
+from riskd.engine import Call
 from riskd.errors import RequestError, Unavailable
 from riskd.http.body import (
     MAX_BATCH_BODY,
@@ -38,6 +42,7 @@ from riskd.http.body import (
 )
 from riskd.http.door import Door, single_key
 from riskd.http.refusal import Answer, Header, Refused, json_headers, refusal
+from riskd.http.short import ShortCycle
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -46,8 +51,11 @@ Handle = Callable[[bytes, str, datetime], Awaitable[bytes]]
 """Body, caller's name and time in, the answer's body out."""
 
 
+MAX_TOGETHER: Final = 16
+"""Attempts judged together at most: some two milliseconds, in which nobody else is heard."""
 OVERLOADED: Final = refusal(503, "Too many requests at once.", code="overloaded", headers=((b"retry-after", b"1"),))
 NOT_A_POST: Final = refusal(405, "Use POST.", headers=((b"allow", b"POST"),))
+UNKNOWN_QUERY: Final = refusal(400, "The only query is explain=full, and only on /decide.", code="unknown_query")
 FAILED: Final = refusal(500, "The request failed inside riskd; its log says why.")
 
 log = structlog.stdlib.get_logger("riskd.http")
@@ -56,8 +64,8 @@ log = structlog.stdlib.get_logger("riskd.http")
 class Engine(Protocol):
     """Judges attempts."""
 
-    async def decide(self, request: DecisionRequest, *, now: datetime, digest: str, caller: str) -> Decision:
-        """Judge one attempt; `digest` tells two bodies under one request id apart."""
+    async def decide_all(self, calls: Sequence[Call]) -> list[Decision | Exception]:
+        """Judge attempts together; an exception stands in place of a decision that could not be made."""
 
 
 class Outcomes(Protocol):
@@ -79,10 +87,19 @@ class Route:
     max_body: int
     refusals: tuple[int, ...]
     """Statuses beside those every route can answer with."""
+    explained: type[Wire] | None = None
+    """What goes out instead when the query is `explain=full`; None for a road that takes no query."""
 
 
 DECIDE: Final = Route(
-    "/decide", "Judge one login or action", DecideRequest, Decision, "decide", MAX_BODY, refusals=(409,)
+    "/decide",
+    "Judge one login or action",
+    DecideRequest,
+    Decision,
+    "decide",
+    MAX_BODY,
+    refusals=(409,),
+    explained=ExplainedDecision,
 )
 DECIDE_BATCH: Final = Route(
     "/decide/batch",
@@ -116,7 +133,8 @@ class Front:
         """`clock` gives the aware UTC time of a request; `refused` counts every refusal by its status."""
         self.engine = engine
         """May be replaced at any time; a request is judged by the one it finds when its body is complete."""
-        self._outcomes = outcomes
+        self.outcomes = outcomes
+        """May be replaced at any time, as the engine may."""
         self._door = door
         self._rest = rest
         self._clock = clock
@@ -124,6 +142,8 @@ class Front:
         self._max_in_flight = max_in_flight
         self.in_flight = 0
         """Requests being answered."""
+        self._arrived: list[ShortCycle] = []
+        """What came in this turn of the event loop, to be judged."""
         self._routes: dict[str, tuple[Route, Handle]] = {
             DECIDE.path: (DECIDE, self._decide),
             DECIDE_BATCH.path: (DECIDE_BATCH, self._decide_batch),
@@ -138,42 +158,21 @@ class Front:
         if found is None:
             await self._rest(scope, receive, send)
             return
-        try:
-            answer = await self._answer(*found, scope["method"], scope["headers"], receive)
-        except Disconnected:
-            return
-        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-        await send({"type": "http.response.body", "body": answer.body})
-
-    def overloaded(self) -> Answer | None:
-        """Return the refusal that is due while too many requests are under way, and count it."""
-        if self.in_flight < self._max_in_flight:
-            return None
-        self._refused(OVERLOADED.status)
-        return OVERLOADED
-
-    async def answer(self, path: str, headers: list[Header], body: bytes) -> Answer:
-        """Answer one POST whose whole body is here: the short way."""
-        return await self._answer(*self._routes[path], "POST", headers, body)
-
-    async def _answer(
-        self, route: Route, handle: Handle, method: str, headers: list[Header], body: bytes | Receive
-    ) -> Answer:
+        route, handle = found
         self.in_flight += 1
         try:
-            caller, now = self._admitted(route, method, headers)
-            if not isinstance(body, bytes):
-                body = await read(body, route.max_body)
-            done = await handle(body, caller, now)
-            return Answer(200, done, json_headers(done))
+            caller, now = self._admitted(route, scope["method"], scope["headers"])
+            if scope["query_string"]:
+                handle = self._explaining(route, scope["query_string"])
+            answer = _done(await handle(await read(receive, route.max_body), caller, now))
         except Disconnected:
-            raise
+            return
         except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets an answer in JSON
-            answer = _refusal(error)
-            self._refused(answer.status)
-            return answer
+            answer = self._refuse(error)
         finally:
             self.in_flight -= 1
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body})
 
     def _admitted(self, route: Route, method: str, headers: list[Header]) -> tuple[str, datetime]:
         """Return the caller's name and the time, once every reason to refuse that needs no body has been looked at."""
@@ -186,35 +185,134 @@ class Front:
         declared_length(headers, route.max_body)
         return caller.name, now
 
+    def _explaining(self, route: Route, query: bytes) -> Handle:
+        """Return what answers a request with a query, of which there is but one."""
+        try:
+            asked = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=1)
+        except ValueError:  # more fields than one
+            asked = []
+        if route.explained is None or asked != [("explain", "full")]:
+            raise Refused(UNKNOWN_QUERY)
+        return self._explain
+
+    def overloaded(self) -> Answer | None:
+        """Return the refusal that is due while too many requests are under way, and count it."""
+        if self.in_flight < self._max_in_flight:
+            return None
+        self._refused(OVERLOADED.status)
+        return OVERLOADED
+
+    def take(self, cycle: ShortCycle, tasks: set[asyncio.Task[None]]) -> None:
+        """Answer one POST that came the short way.
+
+        Those to be judged that arrive in one turn of the event loop are judged together: one round trip, one call of
+        the model, one write, and each step's code and data still in the processor's caches for the next.
+        """
+        self.in_flight += 1
+        cycle.arrived = perf_counter()
+        loop = asyncio.get_running_loop()
+        if cycle.path != DECIDE.path:
+            _keep(loop.create_task(self._answer(cycle)), tasks)
+            return
+        self._arrived.append(cycle)
+        if len(self._arrived) == 1:
+            loop.call_soon(self._begin, tasks)
+
+    def _begin(self, tasks: set[asyncio.Task[None]]) -> None:
+        loop = asyncio.get_running_loop()
+        arrived, self._arrived = self._arrived, []
+        for first in range(0, len(arrived), MAX_TOGETHER):
+            _keep(loop.create_task(self._judge(arrived[first : first + MAX_TOGETHER])), tasks)
+
+    async def _answer(self, cycle: ShortCycle) -> None:
+        """Answer a request that goes alone."""
+        route, handle = self._routes[cycle.path]
+        try:
+            now = self._clock()
+            caller = self._door.admit(cycle.key, route.scope, now)
+            answer = _done(await handle(bytes(cycle.body), caller.name, now))
+        except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets an answer in JSON
+            answer = self._refuse(error)
+        self._finish(cycle, answer)
+
+    async def _judge(self, cycles: list[ShortCycle]) -> None:
+        """Answer requests that are judged together; what one suffers does not touch the others."""
+        engine, now = self.engine, self._clock()
+        waiting: list[ShortCycle] = []
+        calls: list[Call] = []
+        for cycle in cycles:
+            try:
+                caller = self._door.admit(cycle.key, DECIDE.scope, now)
+                calls.append(_call(parse(bytes(cycle.body), DecideRequest), caller.name, now, cycle.arrived))
+                waiting.append(cycle)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._finish(cycle, self._refuse(error))
+        if not calls:
+            return
+        try:
+            decisions = await engine.decide_all(calls)
+        except Exception as error:  # noqa: BLE001 - as above
+            decisions = [error] * len(calls)
+        for cycle, decision in zip(waiting, decisions, strict=True):
+            if isinstance(decision, Exception):
+                self._finish(cycle, self._refuse(decision))
+            else:
+                self._finish(cycle, _done(to_json(decision)))
+
+    def _finish(self, cycle: ShortCycle, answer: Answer) -> None:
+        self.in_flight -= 1
+        cycle.finish(answer)
+
+    def _refuse(self, error: Exception) -> Answer:
+        answer = _refusal(error)
+        self._refused(answer.status)
+        return answer
+
     async def _decide(self, body: bytes, caller: str, now: datetime) -> bytes:
+        return to_json((await self._decided([parse(body, DecideRequest)], caller, now))[0])
+
+    async def _explain(self, body: bytes, caller: str, now: datetime) -> bytes:
         request = parse(body, DecideRequest)
-        check_times(request, now)
-        return to_json(await self.engine.decide(request, now=now, digest=digest(request), caller=caller))
+        return to_json((await self._decided([request], caller, now, explain=True))[0])
 
     async def _decide_batch(self, body: bytes, caller: str, now: datetime) -> bytes:
-        batch = parse(body, DecideBatchRequest)
-        for request in batch.requests:
-            check_times(request, now)
+        requests = parse(body, DecideBatchRequest).requests
+        return to_json({"decisions": await self._decided(requests, caller, now)})
+
+    async def _decided(
+        self, requests: Sequence[DecisionRequest], caller: str, now: datetime, *, explain: bool = False
+    ) -> list[Decision]:
+        """Judge in order, a group at a time, so that a large batch holds nobody else up; raise the first failure."""
         engine = self.engine
-        decisions = [
-            await engine.decide(request, now=now, digest=digest(request), caller=caller) for request in batch.requests
-        ]
-        return to_json({"decisions": decisions})
+        decisions: list[Decision] = []
+        for first in range(0, len(requests), MAX_TOGETHER):
+            group = requests[first : first + MAX_TOGETHER]
+            arrived = perf_counter()
+            calls = [_call(request, caller, now, arrived, explain=explain) for request in group]
+            for decision in await engine.decide_all(calls):
+                if isinstance(decision, Exception):
+                    raise decision
+                decisions.append(decision)
+        return decisions
 
     async def _report(self, body: bytes, caller: str, now: datetime) -> bytes:
         report = parse(body, OutcomeReport)
         check_report_time(report, now)
-        return to_json(await self._outcomes.report(report, now=now, caller=caller))
+        return to_json(await self.outcomes.report(report, now=now, caller=caller))
 
 
-def digest(request: DecisionRequest) -> str:
-    """Digest the validated request, so that white space and key order in a body do not matter.
+def _done(body: bytes) -> Answer:
+    return Answer(200, body, json_headers(body))
 
-    Only a request id is ever compared, so a request without one has no digest.
-    """
-    if request.request_id is None:
-        return ""
-    return blake2b(request.__pydantic_serializer__.to_json(request), digest_size=16).hexdigest()
+
+def _keep(task: asyncio.Task[None], tasks: set[asyncio.Task[None]]) -> None:
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+
+
+def _call(request: DecisionRequest, caller: str, now: datetime, arrived: float, *, explain: bool = False) -> Call:
+    check_times(request, now)
+    return Call(request, now, caller, arrived, explain)
 
 
 def _refusal(error: Exception) -> Answer:

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from riskd.http.refusal import Answer, refusal
-from riskd.http.short import ShortCycle, short_path
+from riskd.http.short import ShortCycle, short_way
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +120,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_bytes > self._limits.head_bytes and self._head_size() > self._limits.head_bytes:
             self.app = _refuse_large_head
         self._head_bytes = 0
-        path = short_path(self._front, self.url, self.parser.get_method(), self.headers)
-        if path is not None and self.app is self._front and (self.cycle is None or self.cycle.response_complete):
+        way = short_way(self._front, self.url, self.parser.get_method(), self.headers)
+        if way is not None and self.app is self._front and (self.cycle is None or self.cycle.response_complete):
             self.cycle = ShortCycle(  # type: ignore[assignment] # all that the protocol asks of a cycle
-                path,
-                self.headers,
+                *way,
                 transport=self.transport,
                 flow=self.flow,
                 default_headers=self.server_state.default_headers,
@@ -147,13 +146,11 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle: Any = self.cycle
         if isinstance(cycle, ShortCycle) and not answered:
             refused = self._front.overloaded()
-            if refused is not None and not cycle.flow.write_paused:
+            if refused is not None:
                 # Callers that come back at once, whatever Retry-After says, would slow those that were let in.
                 self.loop.call_later(REFUSAL_PAUSE_S, cycle.finish, refused)
-                return
-            task = self.loop.create_task(cycle.run(self._front))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            else:
+                self._front.take(cycle, self.tasks)
 
     def on_response_complete(self) -> None:
         """Go on to the next pipelined request, or wait for one."""

@@ -1,7 +1,8 @@
 """The parent process: one listening socket, `workers` processes that share it, and nothing that could fail in between.
 
-A worker that dies is replaced. HUP replaces all of them, one by one, each only after its successor is ready: both
-share one accept queue, so no connection is lost on the way. TERM or INT drains and ends; a second one ends at once.
+A worker that dies is replaced. HUP lets all of them read policy, model, keys and databases again, and so does a change
+of one of those files. USR2 replaces all workers, one by one, each only after its successor is ready: both share one
+accept queue, so no connection is lost on the way. TERM or INT drains and ends; a second one ends at once.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,6 +20,7 @@ from typing import Any, Final
 import structlog
 
 from riskd.errors import ConfigError
+from riskd.http import between
 from riskd.http.listening import listen
 
 END_WITHIN_S: Final = 4.5
@@ -46,6 +48,8 @@ class Plan:
     drain_seconds: float
     store: Callable[[], AbstractAsyncContextManager[Mapping[str, str]]]
     """Starts the store before the workers and ends it after them; gives further variables for workers."""
+    changes: Callable[[], AsyncIterator[None]] | None = None
+    """Yields whenever a file changed that workers read; None leaves it to them to look now and then."""
 
 
 @dataclass(slots=True)
@@ -57,12 +61,18 @@ class Worker:
     writer: asyncio.StreamWriter
     expected_to_end: bool = False
     watch: asyncio.Task[None] | None = field(default=None, repr=False)
+    hear: asyncio.Task[None] | None = field(default=None, repr=False)
 
     async def word(self) -> str:
         """Wait for the worker's first word: `ready`, `refused …`, or nothing when it died."""
         with contextlib.suppress(ConnectionError):
             return (await self.status.readline()).decode(errors="replace").strip()
         return ""
+
+    def tell(self, word: bytes) -> None:
+        """Say a word, if it still listens."""
+        if not self.writer.is_closing():
+            self.writer.write(word)
 
     def signal(self, number: int) -> None:
         """Send a signal, if it still lives."""
@@ -94,7 +104,9 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end)
-        loop.add_signal_handler(signal.SIGHUP, self._renew)
+        loop.add_signal_handler(signal.SIGUSR2, self._renew)
+        loop.add_signal_handler(signal.SIGHUP, self._tell, between.RELOAD)
+        looking = asyncio.ensure_future(self._look_out())
         starting = asyncio.ensure_future(self._launch_all())
         try:
             await _first(starting, self._ending.wait())
@@ -104,7 +116,8 @@ class Supervisor:
                 await self._ending.wait()
         finally:
             starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
+            looking.cancel()
+            await asyncio.gather(starting, looking, return_exceptions=True)
             await self._stop()
 
     def _end(self) -> None:
@@ -115,6 +128,24 @@ class Supervisor:
     def _renew(self) -> None:
         if self._rolling is None or self._rolling.done():
             self._rolling = asyncio.create_task(self._roll())
+
+    def _tell(self, word: bytes, but: Worker | None = None) -> None:
+        """Tell all workers; those that are starting hear it once they serve."""
+        for worker in self._workers:
+            if worker is not but:
+                worker.tell(word)
+
+    async def _look_out(self) -> None:
+        """Tell the workers of changes, from the first moment on."""
+        if self._plan.changes is not None:
+            async for _ in self._plan.changes():
+                self._tell(between.LOOK)
+
+    async def _hear(self, worker: Worker) -> None:
+        """Pass on to all others what a worker says."""
+        with contextlib.suppress(ConnectionError):
+            async for word in worker.status:
+                self._tell(word, but=worker)
 
     async def _launch_all(self) -> None:
         """Start all workers at once; the first that fails speaks for all."""
@@ -137,6 +168,7 @@ class Supervisor:
             worker.writer.close()
             raise WorkerFailed(word.removeprefix("refused ") or f"a worker ended with status {code}; its log says why")
         worker.watch = asyncio.create_task(self._watch(worker))
+        worker.hear = asyncio.create_task(self._hear(worker))
 
     async def _spawn(self) -> Worker:
         ours, theirs = socket.socketpair()
@@ -182,7 +214,7 @@ class Supervisor:
                 log.error("restart_refused", reason=str(failure))  # noqa: TRY400 - the reason is the whole story
                 return
             old.expected_to_end = True
-            old.signal(signal.SIGHUP)
+            old.signal(signal.SIGUSR2)
             if old.watch is not None:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(asyncio.shield(old.watch), self._plan.drain_seconds + END_WITHIN_S)

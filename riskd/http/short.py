@@ -5,13 +5,17 @@ by two patterns. None of that is needed where the body is here already and the a
 headers; it would cost about as much as judging does. Everything else goes the ASGI way to the same front.
 """
 
+import asyncio
 from collections.abc import Callable
+from math import inf
 from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from riskd.http.refusal import Answer, Header
+
+UNUSUAL: Final = frozenset({b"transfer-encoding", b"expect", b"content-encoding"})
 
 
 class ShortFront(Protocol):
@@ -23,8 +27,8 @@ class ShortFront(Protocol):
     def overloaded(self) -> Answer | None:
         """Return the refusal that is due while too many requests are under way."""
 
-    async def answer(self, path: str, headers: list[Header], body: bytes) -> Answer:
-        """Answer one POST; never raises."""
+    def take(self, cycle: "ShortCycle", tasks: "set[asyncio.Task[None]]") -> None:
+        """Answer one POST whose whole body is here; what that takes stands among `tasks` until it is done."""
 
 
 class _Unheard:
@@ -38,16 +42,18 @@ class ShortCycle:
     """A request under way, with the attributes that uvicorn's protocol reads and sets."""
 
     __slots__ = (
-        "body", "default_headers", "disconnected", "flow", "headers", "keep_alive", "more_body",
+        "arrived", "body", "default_headers", "disconnected", "drained", "flow", "keep_alive", "key", "more_body",
         "on_response", "path", "response_complete", "transport",
     )  # fmt: skip
 
     message_event: Final = _Unheard()
+    drained: asyncio.Task[None]
+    """Waits for a caller who does not read; held here, or nobody would hold it."""
 
     def __init__(
         self,
         path: str,
-        headers: list[Header],
+        key: bytes,
         *,
         transport: Any,  # noqa: ANN401 - asyncio's or uvloop's
         flow: FlowControl,
@@ -56,7 +62,8 @@ class ShortCycle:
         on_response: Callable[[], None],
     ) -> None:
         self.path = path
-        self.headers = headers
+        self.key = key
+        """The API key that was presented."""
         self.transport = transport
         self.flow = flow
         self.default_headers = default_headers
@@ -66,17 +73,15 @@ class ShortCycle:
         self.more_body = True
         self.disconnected = False
         self.response_complete = False
-
-    async def run(self, front: ShortFront) -> None:
-        """Get the answer and write it in one go."""
-        answer = await front.answer(self.path, self.headers, bytes(self.body))
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        self.finish(answer)
+        self.arrived = inf
+        """When its body was complete, by `perf_counter`."""
 
     def finish(self, answer: Answer) -> None:
-        """Write the answer, unless the caller has left."""
+        """Write the answer in one go, unless the caller has left; once he reads what he has, when he does not."""
         if self.disconnected:
+            return
+        if self.flow.write_paused:
+            self.drained = asyncio.get_running_loop().create_task(self._finish_drained(answer))
             return
         lines = [STATUS_LINE[answer.status]]
         for name, value in (*self.default_headers, *answer.headers):
@@ -90,17 +95,36 @@ class ShortCycle:
             self.transport.close()
         self.on_response()
 
+    async def _finish_drained(self, answer: Answer) -> None:
+        await self.flow.drain()
+        self.finish(answer)
 
-def short_path(front: ShortFront | None, target: bytes, method: bytes, headers: list[Header]) -> str | None:
-    """Return the path of a request that can go the short way: its length is said, and small enough; else None."""
+
+def short_way(
+    front: ShortFront | None, target: bytes, method: bytes, headers: list[Header]
+) -> tuple[str, bytes] | None:
+    """Return path and API key of a request that can go the short way: a POST whose headers leave no question open.
+
+    None for any other, right or wrong: the ASGI way has an answer to each.
+    """
     found = None if front is None else front.short.get(target)
     if found is None or method != b"POST":
         return None
     path, max_body = found
-    length = b""
+    key = length = media = None
     for name, value in headers:
         if name == b"content-length":
             length = value
-        elif name in {b"transfer-encoding", b"expect"}:
+        elif name == b"x-api-key":
+            if key is not None:
+                return None
+            key = value
+        elif name == b"content-type":
+            if media is not None:
+                return None
+            media = value
+        elif name in UNUSUAL:
             return None
-    return path if 0 < len(length) <= 7 and int(length) <= max_body else None
+    if key is None or length is None or media != b"application/json" or not 0 < len(length) <= 7:
+        return None
+    return (path, key) if int(length) <= max_body else None

@@ -1,11 +1,18 @@
 """One serving process: `python -m riskd.http.worker <module:factory> <listening fd> <status fd>`.
 
-Over the status socket the parent learns `ready`, or `refused <why>` when something riskd was told is wrong. When the
-parent dies the socket closes, and the worker drains and leaves: no orphans.
+Over the status socket the parent learns `ready`, or `refused <why>` when something riskd was told is wrong, and the
+worker when to read its files again (`riskd.http.between`). When the parent dies the socket closes, and the worker
+drains and leaves: no orphans.
 
 Signals: TERM or INT, the service goes down: /readyz says so, requests are still taken for a while, then the worker
-leaves. HUP, a successor serves already: leave without a word. A second signal ends it at once.
+leaves. USR2, a successor serves already: leave without a word. A second signal ends it at once. HUP: read policy,
+model, keys and databases again.
 """
+
+import sys
+
+if __name__ == "__main__":  # else structlog loads it where it is, 5 MB to colour tracebacks that here become JSON
+    sys.modules["rich"] = None  # type: ignore[assignment]
 
 import asyncio
 import contextlib
@@ -15,7 +22,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
@@ -24,6 +30,7 @@ import uvloop
 from uvicorn import Config, Server
 
 from riskd.errors import ConfigError
+from riskd.http import between
 from riskd.http.front import ASGIApp
 from riskd.http.listening import take_no_more
 from riskd.http.logs import configure_logs
@@ -49,6 +56,8 @@ class Service(Protocol):
     log_level: str
     drain_seconds: float
     """How long a worker goes on taking requests after it has said that it is not ready any more."""
+    spread: Callable[[], None]
+    """Lets all other workers of the service read their files again; set before `start`."""
 
     async def start(self) -> None:
         """Open everything; raises ConfigError when something riskd was told is wrong."""
@@ -61,6 +70,9 @@ class Service(Protocol):
 
     def drain(self) -> None:
         """Answer 503 on /readyz from now on."""
+
+    def look(self, *, again: bool) -> None:
+        """Soon take over files that changed; `again`: read them anew even if they seem unchanged."""
 
     def refused(self, status: int) -> None:
         """Count a request that was refused before it reached the app."""
@@ -142,24 +154,26 @@ async def run(factory: str, listening: socket.socket, status: socket.socket) -> 
     try:
         service = _make(factory)
         configure_logs(service.log_level)
+        service.spread = lambda: writer.write(between.RELOAD)
         await service.start()
     except ConfigError as error:
-        writer.write(b"refused " + " ".join(str(error).split()).encode() + b"\n")
+        writer.write(between.REFUSED + " ".join(str(error).split()).encode() + b"\n")
         await writer.drain()
         return EXIT_CONFIG
-    server = DrainingServer(service, lambda: writer.write(b"ready\n"))
+    server = DrainingServer(service, lambda: writer.write(between.READY))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.leave)
-    loop.add_signal_handler(signal.SIGHUP, lambda: server.leave(quiet=True))
+    loop.add_signal_handler(signal.SIGUSR2, lambda: server.leave(quiet=True))
+    loop.add_signal_handler(signal.SIGHUP, lambda: service.look(again=True))
     # What exists by now lives as long as the process: the collector need not walk it again and again.
     gc.freeze()
     gc.enable()
-    outliving = asyncio.create_task(_outlive(reader, server))
+    listening_to_parent = asyncio.create_task(_listen(reader, server, service))
     try:
         await server.serve(sockets=[listening])
     finally:
-        outliving.cancel()
+        listening_to_parent.cancel()
         await service.stop()
         writer.close()
     return 0
@@ -171,10 +185,11 @@ def _make(factory: str) -> Service:
     return service
 
 
-async def _outlive(reader: asyncio.StreamReader, server: DrainingServer) -> None:
-    """Leave when the parent is gone."""
+async def _listen(reader: asyncio.StreamReader, server: DrainingServer, service: Service) -> None:
+    """Do what the parent says; leave when it is gone."""
     with contextlib.suppress(ConnectionError):
-        await reader.read()
+        async for word in reader:
+            service.look(again=word == between.RELOAD)
     log.warning("parent_gone")
     server.leave()
 
@@ -190,6 +205,7 @@ def main(arguments: list[str]) -> int:
     """Run one worker."""
     factory, listening_fd, status_fd = arguments
     gc.disable()  # until everything is loaded: nothing of it is garbage
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
     configure_logs("info")
     _allow_many_files()
     os.set_inheritable(int(listening_fd), False)

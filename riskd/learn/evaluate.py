@@ -5,7 +5,6 @@ up or denied; one of several steps (a takeover, a payment fraud) when any step u
 with its 95 % interval (Wilson 1927), taken over attempts or, for attacks in steps, over victims.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -17,44 +16,15 @@ import msgspec
 from rich.table import Table
 
 from riskd.errors import ConfigError
+from riskd.learn.share import Share
 from riskd.learn.simulate.attempt import HONEST, KINDS, LOGIN
 from riskd.learn.simulate.run import Truth
 from riskd.record.reader import read
 from riskd.record.schema import DecisionRecord
 
-_Z = 1.959964
-"""Two-sided 95 %."""
 _IN_STEPS = frozenset({"payment_fraud", "takeover"})
 HISTORY_CLASSES = ("0", "1-4", "5+")
 """Confirmed successes before the attempt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A share with its 95 % interval."""
-
-    hits: int
-    total: int
-
-    @property
-    def value(self) -> float:
-        """The share, 0 when nothing was counted."""
-        return self.hits / self.total if self.total else 0.0
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's interval; the whole 0..1 when nothing was counted."""
-        if not self.total:
-            return 0.0, 1.0
-        n, p = self.total, self.value
-        centre = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-        half = _Z / (1 + _Z**2 / n) * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n * n))
-        return max(0.0, centre - half), min(1.0, centre + half)
-
-    def __str__(self) -> str:
-        """Readable: `96.2 % (95.1-97.0, 1203)`."""
-        low, high = self.interval
-        return f"{100 * self.value:.2f} % ({100 * low:.2f}-{100 * high:.2f}, n {self.total})"
 
 
 @dataclass(frozen=True, slots=True)

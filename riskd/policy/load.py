@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
@@ -10,47 +10,68 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent
 
 from riskd.errors import Mistake, PolicyError
+from riskd.policy.consistent import inconsistencies
+from riskd.policy.finding import Finding
 from riskd.policy.policy import Policy
 from riskd.policy.schema import PolicyFile
+from riskd.policy.text import NotYamlError, Place, Spot, places, read
+from riskd.policy.within import within
 
 MAX_BYTES = 1_048_576
-MAX_DEPTH = 32
+MAX_MISTAKES = 100
+"""Mistakes named of one file; beyond, only their number is."""
+LONGEST_WORD = 100
+"""Characters of a wrong word that the right ones are compared with."""
+TOP = Place(Spot(1, 1), Spot(1, 1))
 SHIPPED = Path(__file__).parent / "shipped"
 """Policies that come with riskd: `default`, `admin_console`, `payments`, `sensitive_api`."""
 
 
-def load(path: Path) -> Policy:
-    """Read and compile the policy file at `path`.
+def load(path: Path, admit: Callable[[bytes], object] | None = None) -> Policy:
+    """Read and compile the policy file at `path`; `admit` is shown its bytes first, and raises to refuse them.
 
     Raises PolicyError with every mistake found; a missing, empty or unreadable file is one mistake of the whole file.
     """
-    return parse(_read(path), str(path))
+    content = read_file(path)
+    if admit is not None:
+        admit(content)
+    return parse(content, str(path))
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a file a person wrote; raises PolicyError when it cannot be read or is too large."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise _whole_file(str(path), f"cannot be read: {error.strerror}") from error
+        raise whole_file(str(path), f"cannot be read: {error.strerror}") from error
     if len(content) > MAX_BYTES:
-        raise _whole_file(str(path), f"is larger than {MAX_BYTES} bytes")
+        raise whole_file(str(path), f"is larger than {MAX_BYTES} bytes")
     return content
 
 
 def parse(content: bytes, source: str) -> Policy:
     """Compile a policy from the text of its file; `source` names it in errors."""
-    tree = _parse_yaml(content, source)
     try:
-        file = PolicyFile.model_validate(_plain(tree))
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise whole_file(source, f"is not UTF-8 (byte {error.start})") from error
+    try:
+        tree = read(text)
+    except NotYamlError as error:
+        raise PolicyError(source, error.mistakes) from None
+    if tree is None:
+        raise whole_file(source, "is empty; `riskd init` writes a commented default")
+    if not isinstance(tree, dict):
+        raise whole_file(source, "must be a mapping of keys to values")
+    try:
+        file = PolicyFile.model_validate(tree)
     except ValidationError as error:
-        raise PolicyError(source, tuple(_mistakes(error, tree))) from None
+        raise PolicyError(source, located(text, _invalid(error), error.error_count())) from None
+    if found := list(inconsistencies(file)):
+        raise PolicyError(source, located(text, found[:MAX_MISTAKES], len(found)))
     return Policy(file, _revision(file), source)
 
 
@@ -64,61 +85,38 @@ def _revision(file: PolicyFile) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
-def _whole_file(source: str, message: str) -> PolicyError:
+def whole_file(source: str, message: str) -> PolicyError:
+    """Return the error for what is wrong with a file as a whole."""
     return PolicyError(source, (Mistake(line=0, path="", message=message),))
 
 
-def _parse_yaml(content: bytes, source: str) -> CommentedMap:
-    yaml = YAML(typ="rt", pure=True)
-    try:
-        text = content.decode("utf-8")
-        depth = 0
-        for event in yaml.parse(text):
-            if isinstance(event, AliasEvent):
-                line = event.start_mark.line + 1
-                raise PolicyError(source, (Mistake(line, "", "aliases (*name) are not allowed: write it out"),))
-            depth += event.__class__.__name__.endswith("StartEvent") - event.__class__.__name__.endswith("EndEvent")
-            if depth > MAX_DEPTH:
-                raise PolicyError(source, (Mistake(event.start_mark.line + 1, "", f"nested over {MAX_DEPTH} deep"),))
-        tree = YAML(typ="rt", pure=True).load(text)
-    except UnicodeDecodeError as error:
-        raise _whole_file(source, f"is not UTF-8 (byte {error.start})") from error
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = " ".join(str(error.problem or error.context).split())
-        raise PolicyError(source, (Mistake(mark.line + 1 if mark else 0, "", f"not YAML: {problem}"),)) from error
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise _whole_file(source, f"not YAML: {' '.join(str(error).split())}") from error
-    except TypeError as error:  # the only thing that YAML cannot put into a mapping
-        raise _whole_file(source, "has a mapping in place of a key; keys must be text") from error
-    if tree is None:
-        raise _whole_file(source, "is empty; `riskd init` writes a commented default")
-    if not isinstance(tree, CommentedMap):
-        raise _whole_file(source, "must be a mapping of keys to values")
-    return tree
+def located(text: str, found: Iterable[Finding], count: int) -> tuple[Mistake, ...]:
+    """Say where each finding stands, top to bottom; `count` of them there are."""
+    findings = list(found)
+    at = places(text, (finding.path for finding in findings))
+    mistakes = []
+    for path, message, nearest, of_key, offset in findings:
+        depth = next(n for n in range(len(path), -1, -1) if n == 0 or path[:n] in at)
+        place = at.get(path[:depth], TOP)
+        line, column = place.key if of_key or depth < len(path) else place.value
+        if offset is not None and depth == len(path):
+            line, column = within(text, place, offset)
+        mistakes.append(Mistake(line, ".".join(map(str, path)), message, nearest, column))
+    mistakes.sort(key=lambda mistake: (mistake.line, mistake.column))
+    if count > len(mistakes):
+        mistakes.append(Mistake(0, "", f"has {count - len(mistakes)} more mistakes"))
+    return tuple(mistakes)
 
 
-def _plain(node: object) -> Any:  # noqa: ANN401 - YAML holds anything
-    if isinstance(node, CommentedMap):
-        return {key: _plain(value) for key, value in node.items()}
-    if isinstance(node, CommentedSeq):
-        return [_plain(item) for item in node]
-    # ruamel's round-trip scalars are subclasses; strict types want the plain ones.
-    for plain in (bool, int, float, str):
-        if isinstance(node, plain):
-            return plain(node)
-    return node
+def _invalid(error: ValidationError) -> Iterator[Finding]:
+    for detail in error.errors(include_url=False)[:MAX_MISTAKES]:
+        path = tuple(part for part in detail["loc"] if part != "[key]")
+        of_key = detail["type"] == "extra_forbidden" or path != detail["loc"]
+        yield Finding(path, worded(detail), _nearest(detail, path), of_key)
 
 
-def _mistakes(error: ValidationError, tree: CommentedMap) -> Iterator[Mistake]:
-    for detail in error.errors(include_url=False):
-        loc = tuple(part for part in detail["loc"] if part != "[key]")
-        yield Mistake(
-            line=_line(tree, loc), path=".".join(map(str, loc)), message=_message(detail), nearest=_nearest(detail, loc)
-        )
-
-
-def _message(detail: ErrorDetails) -> str:
+def worded(detail: ErrorDetails) -> str:
+    """Say in words what pydantic found wrong, with the offending word."""
     kind, given = detail["type"], detail["input"]
     if kind == "extra_forbidden":
         return f"no such key: {detail['loc'][-1]!r}"
@@ -134,42 +132,24 @@ def _message(detail: ErrorDetails) -> str:
 
 def _nearest(detail: ErrorDetails, loc: Sequence[str | int]) -> tuple[str, ...]:
     if detail["type"] == "extra_forbidden":
-        allowed = _keys_at(PolicyFile, loc[:-1])
+        allowed = keys_at(PolicyFile, loc[:-1])
         word = str(loc[-1])
     elif detail["type"] == "literal_error":
         allowed = [option.strip("'") for option in str(detail["ctx"]["expected"]).replace(" or ", ", ").split(", ")]
         word = str(detail["input"])
-    elif str(detail["msg"]).startswith("Value error, no such signal"):
-        allowed = _keys_at(PolicyFile, ("signals",))
-        word = str(detail["msg"]).split("'")[1]
     else:
         return ()
-    return tuple(get_close_matches(word, allowed, n=2, cutoff=0.55))
+    return tuple(get_close_matches(word[:LONGEST_WORD], allowed, n=2, cutoff=0.55))
 
 
-def _keys_at(annotation: Any, loc: Sequence[str | int]) -> list[str]:  # noqa: ANN401 - any annotation
+def keys_at(annotation: Any, loc: Sequence[str | int]) -> list[str]:  # noqa: ANN401 - any annotation
     """Keys that may stand at a place of the file."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if not loc:
             return list(annotation.model_fields)
         field = annotation.model_fields.get(str(loc[0]))
-        return [] if field is None else _keys_at(field.annotation, loc[1:])
+        return [] if field is None else keys_at(field.annotation, loc[1:])
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin in {Annotated, Union, UnionType}:
-        return next((keys for part in parts if (keys := _keys_at(part, loc))), [])
-    return _keys_at(parts[origin is dict], loc[1:]) if loc and parts else []
-
-
-def _line(tree: CommentedMap, loc: Sequence[str | int]) -> int:
-    """Line of the deepest key or item on the way that the file really has; 1-based."""
-    node: Any = tree
-    line = 1
-    for part in loc:
-        if isinstance(node, CommentedMap) and part in node:
-            line = node.lc.key(part)[0] + 1
-        elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
-            line = node.lc.item(part)[0] + 1
-        else:
-            break
-        node = node[part]
-    return line
+        return next((keys for part in parts if (keys := keys_at(part, loc))), [])
+    return keys_at(parts[origin is dict], loc[1:]) if loc and parts else []

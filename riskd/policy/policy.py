@@ -1,7 +1,7 @@
 """The compiled policy: per action and resource one plan, with every signal bound to its knobs."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property, lru_cache
 from operator import itemgetter
@@ -11,13 +11,22 @@ from typing import Any
 from msgspec import Struct
 
 from riskd.contract import Obligation, Outcome, StepUp
+from riskd.facts import Facts
+from riskd.features.velocity import Counted, Velocity
 from riskd.policy.combine import evidence
+from riskd.policy.custom import Declared, declared_signals
 from riskd.policy.ladder import Ladder
-from riskd.policy.schema import ActionRules, Match, PolicyFile, Requires, Rules, Section, inherited
+from riskd.policy.named import NEVER_EXEMPT, exempts
+from riskd.policy.schema import OTHER, ActionRules, CustomSignal, Match, PolicyFile, Requires, Rules
+from riskd.policy.section import Section, inherited
+from riskd.policy.variables import FEATURE, Reader, declared_variables, input_of
+from riskd.policy.velocities import VelocityRules, counted, declared_velocities, limit_signals
 from riskd.signals import INPUTS, SIGNALS, Signal
 
-MAX_PLANS = 4096
-"""Distinct (action, resource rule) pairs kept compiled; actions the policy does not name share one plan."""
+MAX_PLANS = 1024
+"""Distinct (class of actions, resource rule) pairs kept compiled, some 30 KB each; made when first asked for."""
+MAX_PATHS = 4096
+"""Distinct resources whose rule is kept in mind."""
 COARSE_FEATURES = frozenset({"km_from_nearest_place", "travel_speed_kmh", "country_unseen_days", "country"})
 """Features that rest on the place, and so are worth less when the place is coarse."""
 
@@ -38,6 +47,8 @@ class Question(Struct, frozen=True):
     dated_by: int | None
     """Where the age of the hit stands in the vector, for signals that only later evidence can answer."""
     signal: Signal
+    shadow: bool = False
+    """It is asked and counted, and has no say."""
 
 
 class Plan(Struct, frozen=True):
@@ -54,11 +65,19 @@ class Plan(Struct, frozen=True):
     """How old the authentication may be that answers a step-up."""
     sensitive: bool
     change: str | None
+    counted: Counted | None
+    """What the policy's velocities count of it; None without any."""
     questions: tuple[Question, ...]
     single: tuple[tuple[int, Callable[..., bool | float], Question], ...]
     """Questions that read one input: where it stands, and whom to ask."""
     several: tuple[tuple[Callable[[Any], tuple[Any, ...]], Callable[..., bool | float], Question], ...]
     """Questions that read several inputs: how to fetch them, and whom to ask."""
+    custom: tuple[tuple[Callable[[Sequence[Any]], bool | None], Question], ...] = ()
+    """The policy's own questions: whom to ask of everything at once; None is unknown."""
+    shadow: tuple[Question, ...] = ()
+    """Questions that have no say; they are among none of the above."""
+    breakable: frozenset[str] = frozenset()
+    """Codes of the policy's own questions that could step up or deny, and have a breaker."""
 
 
 class Policy:
@@ -72,7 +91,6 @@ class Policy:
         self.ladder = Ladder(file.assurance)
         self._class_of = {name: kind for kind, rules in file.actions.items() for name in rules.names}
         self._resources = tuple((_matcher(rule.match), rule) for rule in file.resources)
-        self._plans: dict[tuple[str, int], Plan] = {}
         self._obligations = tuple(
             (
                 frozenset(Outcome.of(word) for word in rule.outcomes),
@@ -81,10 +99,28 @@ class Policy:
             )
             for rule in file.obligations
         )
-        self._resource_of = lru_cache(maxsize=MAX_PLANS)(self._find_resource)
-        for kind in ("other", *file.actions):
-            for number in range(-1, len(self._resources)):
-                self._plans[kind, number] = self._compile(kind, number)
+        self.custom = declared_signals(file)
+        """The policy's own signals, in their order."""
+        self.velocities = {velocity.name: velocity for velocity in declared_velocities(file.velocities)}
+        """The policy's velocities by name."""
+        limits = tuple(limit_signals(file.velocities))
+        self._counted = counted(tuple(self.velocities.values()), (OTHER, *file.actions))
+        self.breakable = _breakable(file)
+        """The policy's own signals that have a breaker: code and declaration."""
+        shadowed = [signal.code for signal in file.custom_signals if signal.shadow]
+        self._shadow = frozenset(shadowed + [velocity.code for velocity in file.velocities if velocity.shadow])
+        own = (*(declared.signal for declared in self.custom), *(signal for _, signal in limits))
+        self.read_more = _reader(own, file.attributes, self.velocities) if own else None
+        """Fetches what the policy's own signals read besides features; it stands behind what built-in ones read."""
+        self.inputs: tuple[str, ...] = INPUTS if self.read_more is None else (*INPUTS, *self.read_more.names)
+        """Names of everything that signals read, in the order in which an evaluation holds it."""
+        self._limits = tuple((actions, _own_question(signal, self.inputs)) for actions, signal in limits)
+        self._custom = tuple((declared.actions, *_custom_question(declared, self.inputs)) for declared in self.custom)
+        self.codes = frozenset((*SIGNALS, *(signal.code for signal in own)))
+        """Codes of all its signals, built-in ones included."""
+        self._lifts = {name: exempts(declared) for name, declared in file.lists.named.items()}
+        self._resource_of = lru_cache(maxsize=MAX_PATHS)(self._find_resource)
+        self._plan_of = lru_cache(maxsize=MAX_PLANS)(self._compile)
 
     def obligations(self, outcome: Outcome, codes: set[str], step_up: StepUp | None) -> tuple[Obligation, ...]:
         """Return what the PEP must do besides: achieve the step-up, and what the policy adds for these hits."""
@@ -110,12 +146,37 @@ class Policy:
         for rule in file.resources:
             found.update(rule.match.type, rule.match.method)
             found.update(segment for glob in rule.match.endpoint for segment in glob.split("/"))
+        for declared_list in file.lists.named.values():
+            if declared_list.of == "endpoint":
+                found.update(segment for glob in declared_list.entries for segment in glob.split("/"))
+        for declared in self.custom:
+            texts = declared.expression.texts
+            found.update(texts, *(text.split("/") for text in texts))
         return frozenset(found)
+
+    @cached_property
+    def recorded_attributes(self) -> frozenset[str]:
+        """Names of the request's attributes that are recorded: those the policy keeps, and those it declares."""
+        return frozenset(self.file.record.keep.attributes).union(self.file.attributes)
+
+    def lifted(self, facts: Facts) -> frozenset[str]:
+        """Return the codes of signals that exemptions of the subject and allow lists let count nothing."""
+        of_subject = frozenset(facts.exempt).difference(NEVER_EXEMPT)
+        return of_subject.union(*[self._lifts.get(name, ()) for name in facts.lists.allowed])
+
+    def lists_lifting(self, code: str, facts: Facts) -> tuple[str, ...]:
+        """Return the names of the allow lists by which a signal counts nothing for an attempt."""
+        return tuple(name for name in facts.lists.allowed if code in self._lifts.get(name, ()))
 
     def plan(self, action: str, path: str | None, method: str | None, resource_type: str | None) -> Plan:
         """Return the plan of an attempt: its action's class under the first resource rule that matches."""
         number = self._resource_of(path, method, resource_type) if self._resources else -1
-        return self._plans[self._class_of.get(action, "other"), number]
+        return self._plan_of(self._class_of.get(action, OTHER), number)
+
+    def resource(self, path: str | None, method: str | None, resource_type: str | None) -> int | None:
+        """Return the number, in the file, of the first resource rule that matches an attempt; None without one."""
+        number = self._resource_of(path, method, resource_type) if self._resources else -1
+        return None if number < 0 else number
 
     def _find_resource(self, path: str | None, method: str | None, resource_type: str | None) -> int:
         for number, (matches, _) in enumerate(self._resources):
@@ -145,6 +206,13 @@ class Policy:
             "cumulative_amount": {"limits": rules["daily_limits"]},
         }
         questions = tuple(q for code in SIGNALS if (q := _question(code, layers, bound.get(code, {}))) is not None)
+        shadow = [q for q in questions if q.shadow]
+        questions = tuple(q for q in questions if not q.shadow)
+        limits = [q for actions, q in self._limits if not actions or kind in actions]
+        own = tuple((over, q) for actions, over, q in self._custom if not actions or kind in actions)
+        shadow += [q for q in (*limits, *[q for _, q in own]) if q.code in self._shadow]
+        questions += tuple(q for q in limits if q.code not in self._shadow)
+        custom = tuple((over, q) for over, q in own if q.code not in self._shadow)
         return Plan(
             action=kind,
             step_up_at=rules["thresholds"].step_up,
@@ -154,9 +222,13 @@ class Policy:
             max_age=min(max_age, requires.max_age) if requires.max_age else max_age,
             sensitive=rules["sensitive"],
             change=action.change if isinstance(action, ActionRules) else None,
-            questions=questions,
+            counted=self._counted[kind],
+            questions=(*questions, *[question for _, question in custom]),
             single=tuple((q.index[0], q.ask, q) for q in questions if len(q.index) == 1),
             several=tuple((itemgetter(*q.index), q.ask, q) for q in questions if len(q.index) > 1),
+            custom=custom,
+            shadow=tuple(shadow),
+            breakable=frozenset(self.breakable).intersection(q.code for q in (*limits, *[q for _, q in own])),
         )
 
     @staticmethod
@@ -186,7 +258,12 @@ def _inherited(layers: list[Rules]) -> dict[str, Any]:
 
 def _question(code: str, layers: list[Rules], bound: Mapping[str, Any]) -> Question | None:
     declared = SIGNALS[code]
-    settings: dict[str, Any] = {"weight": declared.weight, "floor": declared.floor.word, "enabled": True}
+    settings: dict[str, Any] = {
+        "weight": declared.weight,
+        "floor": declared.floor.word,
+        "enabled": True,
+        "shadow": False,
+    }
     knobs = dict(declared.knobs)
     for layer in layers:
         tuning = getattr(layer.signals, code)
@@ -208,7 +285,54 @@ def _question(code: str, layers: list[Rules], bound: Mapping[str, Any]) -> Quest
         rests_on_place=not COARSE_FEATURES.isdisjoint(declared.reads),
         dated_by=None if declared.dated_by is None else INPUTS.index(declared.dated_by),
         signal=declared,
+        shadow=settings["shadow"],
     )
+
+
+def _custom_question(
+    declared: Declared, inputs: Sequence[str]
+) -> tuple[Callable[[Sequence[Any]], bool | None], Question]:
+    question = _own_question(declared.signal, inputs)
+    return declared.expression.over(question.index), question
+
+
+def _own_question(signal: Signal, inputs: Sequence[str]) -> Question:
+    return Question(
+        code=signal.code,
+        index=tuple([_index(name, inputs) for name in signal.reads]),
+        ask=signal.ask,
+        weight=signal.weight,
+        floor=signal.floor,
+        statistical=False,
+        full_evidence=evidence(signal.weight),
+        rests_on_place=any(
+            name.startswith("place.") or name.removeprefix(FEATURE) in COARSE_FEATURES for name in signal.reads
+        ),
+        dated_by=None,
+        signal=signal,
+    )
+
+
+def _breakable(file: PolicyFile) -> dict[str, str]:
+    """Return the policy's own signals that have a breaker and something to break, each as it is declared."""
+    own: list[CustomSignal | VelocityRules] = [*file.custom_signals]
+    own += [velocity for velocity in file.velocities if velocity.limit is not None]
+    return {
+        rule.code: rule.model_dump_json()
+        for rule in own
+        if rule.breaker and not rule.shadow and (rule.weight > 0 or rule.floor != "allow")
+    }
+
+
+def _reader(own: Iterable[Signal], attributes: Mapping[str, str], velocities: Mapping[str, Velocity]) -> Reader:
+    names = (name for signal in own for name in signal.reads if input_of(name) is None)
+    kinds = declared_variables(attributes, velocities)
+    return Reader(names, kinds, {name: velocity.key for name, velocity in velocities.items()})
+
+
+def _index(name: str, inputs: Sequence[str]) -> int:
+    at = input_of(name)
+    return inputs.index(name) if at is None else at
 
 
 def _bind(ask: Callable[..., bool | float], knobs: dict[str, Any]) -> Callable[..., bool | float]:
@@ -221,17 +345,33 @@ def _bind(ask: Callable[..., bool | float], knobs: dict[str, Any]) -> Callable[.
 
 
 def _matcher(match: Match) -> Callable[[str | None, str | None, str | None], bool]:
-    patterns = [re.compile(glob_to_regex(glob)) for glob in match.endpoint]
+    on_path = _path_matcher(match.endpoint)
     methods, types = frozenset(match.method), frozenset(match.type)
 
     def matches(path: str | None, method: str | None, resource_type: str | None) -> bool:
-        if patterns and (path is None or not any(p.match(path) for p in patterns)):
+        if on_path is not None and (path is None or not on_path(path)):
             return False
         if methods and method not in methods:
             return False
         return not types or resource_type in types
 
     return matches
+
+
+def _path_matcher(globs: Sequence[str]) -> Callable[[str], bool] | None:
+    """Compile globs; the usual two kinds, a plain path and `/all/beneath/**`, need no regular expression."""
+    if not globs:
+        return None
+    plain, beneath, patterns = set(), [], []
+    for glob in globs:
+        if "*" not in glob:
+            plain.add(glob)
+        elif glob.endswith("**") and "*" not in glob[:-2]:
+            beneath.append(glob[:-2])
+        else:
+            patterns.append(re.compile(glob_to_regex(glob)))
+    starts = tuple(beneath)
+    return lambda path: path in plain or path.startswith(starts) or any(p.match(path) for p in patterns)
 
 
 def glob_to_regex(glob: str) -> str:
@@ -241,4 +381,4 @@ def glob_to_regex(glob: str) -> str:
     return rf"(?s:{body})\Z"
 
 
-__all__ = ["Plan", "Policy", "Question", "glob_to_regex"]
+__all__ = ["OTHER", "Plan", "Policy", "Question", "glob_to_regex"]

@@ -1,57 +1,37 @@
 """The policy file's shape: everything a user may tune. Unknown keys are mistakes.
 
+What its parts must not say against each other is in `consistent`.
+
 Durations are written `30s`, `5m`, `12h`, `7d`, or as a number of seconds.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+from pydantic import AfterValidator, Field, create_model
 
 from riskd.contract import OutcomeWord, ShortText, Text
+from riskd.policy.named import NamedLists
+from riskd.policy.rollout import BreakerRules, Rollout, Shadow
+from riskd.policy.section import Amounts, Country, Duration, Percent, Section
+from riskd.policy.velocities import MAX_VELOCITIES, VelocityRules
 from riskd.signals import SIGNALS
 
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$")
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+def _speakable(name: str) -> str:
+    if name in {"true", "false", "null", "in"}:
+        raise ValueError("is a word of CEL: choose another name")
+    return name
 
 
-def parse_duration(value: object) -> object:
-    """Turn `5m` or a number of seconds into a timedelta; leaves what it does not know to pydantic."""
-    try:
-        if isinstance(value, str) and (found := _DURATION.match(value.strip())):
-            return timedelta(seconds=float(found[1]) * _UNIT_S[found[2]])
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return timedelta(seconds=value)
-    except OverflowError as error:
-        raise ValueError("longer than any duration") from error
-    if isinstance(value, timedelta):
-        return value
-    raise ValueError("not a duration: write 30s, 5m, 12h or 7d")
-
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0), le=timedelta(days=3650))]
-Percent = Annotated[float, Field(ge=0, le=100)]
-Amounts = dict[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], Annotated[float, Field(ge=0, le=1e15)]]
-Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+AttributeName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"), AfterValidator(_speakable)]
+AttributeKind = Literal["number", "text", "flag"]
 Change = Literal["contact", "password", "factor", "recipient"]
 
 
-class Section(BaseModel):
-    """What every part of a policy has in common: frozen, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-Part = TypeVar("Part", bound=Section)
-
-
-def inherited(section: Part | None, beneath: Part) -> Part:
-    """Return a section as it holds: what it leaves out comes from the section beneath."""
-    if section is None:
-        return beneath
-    return beneath.model_copy(update={name: getattr(section, name) for name in section.model_fields_set})
+OTHER = "other"
+"""The class of all actions that a policy names in none."""
 
 
 class Thresholds(Section):
@@ -59,12 +39,6 @@ class Thresholds(Section):
 
     step_up: Percent = 50
     deny: Percent = 85
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if {"step_up", "deny"} <= self.model_fields_set and self.step_up > self.deny:
-            raise ValueError(f"step_up ({self.step_up:g}) must not exceed deny ({self.deny:g})")
-        return self
 
 
 class Requires(Section):
@@ -87,6 +61,8 @@ class SignalTuning(Section):
     floor: OutcomeWord | None = None
     """Least outcome a hit forces."""
     enabled: bool = True
+    shadow: bool = False
+    """Only look: it is asked, counted and recorded, but neither weighs nor forces nor degrades."""
 
 
 def _tuning_model(code: str) -> type[SignalTuning]:
@@ -173,6 +149,27 @@ class ResourceRules(Rules):
     match: Match
 
 
+class CustomSignal(Section):
+    """A signal of your own."""
+
+    code: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+    """Its reason code."""
+    when: Annotated[str, Field(min_length=1, max_length=2000)]
+    """When it hits: an expression in CEL over facts, features and attributes. Unknown while one of these is missing."""
+    weight: Annotated[float, Field(ge=0, lt=1)]
+    """Share of the score, 0 to below 1."""
+    floor: OutcomeWord = "allow"
+    """Least outcome a hit forces; `allow` forces nothing."""
+    text: Text
+    """The reason in words."""
+    actions: Annotated[tuple[ShortText, ...], Field(max_length=500)] = ()
+    """Classes of actions that it is for, `other` among them; empty: all."""
+    shadow: bool = False
+    """Only look: it is asked, counted and recorded, but neither weighs nor forces nor degrades."""
+    breaker: bool = True
+    """It loses the power to deny while it would stop too many established subjects; see `breaker` at the top."""
+
+
 class DenyList(Section):
     """Addresses and networks that are never welcome (signal denied_network)."""
 
@@ -189,10 +186,16 @@ class Feed(Section):
 
 
 class Lists(Section):
-    """Network lists."""
+    """Network lists, named lists of anything, and the hashes of passwords that leaked."""
 
     deny: DenyList = DenyList()
     feeds: Annotated[tuple[Feed, ...], Field(max_length=50)] = ()
+    named: NamedLists = Field(default={})
+    """Deny and allow lists by name. Deny goes before allow, and allow before feeds, however specific entries are."""
+    leaked_credentials: Text | None = None
+    """File of hashes in the format of Have I Been Pwned (signal leaked_credential), relative to the policy file: one
+    SHA-1 a line, `:count` after it or nothing, ascending; hot-reloaded. Put a new file in its place, do not write into
+    it."""
 
 
 Dialect = Literal["oidc", "keycloak", "okta", "auth0", "entra", "saml"]
@@ -234,13 +237,6 @@ class Assurance(Section):
     step_up_expires: Duration = timedelta(minutes=10)
     """How long a step-up stays worth completing."""
 
-    @model_validator(mode="after")
-    def _ascending(self) -> Self:
-        numbers = [step.level for step in self.levels]
-        if numbers != sorted(set(numbers)):
-            raise ValueError(f"levels must ascend without repeats, not {numbers}")
-        return self
-
 
 class Kept(Section):
     """How each field is kept in the record."""
@@ -248,11 +244,12 @@ class Kept(Section):
     ip: Literal["hash", "truncate", "plain"] = "hash"
     device_id: Literal["hash", "plain"] = "hash"
     attributes: Annotated[tuple[ShortText, ...], Field(max_length=64)] = ()
-    """Names of the request's attributes that may be recorded; all others are left out."""
+    """Names of the request's attributes that may be recorded beside those under `attributes`; all others are left
+    out."""
 
 
 class RecordRules(Section):
-    """The decision record. All but `keep` takes effect when the service starts anew (HUP)."""
+    """The decision record."""
 
     keep: Kept = Kept()
     on_failure: Literal["refuse", "count"] = "refuse"
@@ -264,12 +261,12 @@ class RecordRules(Section):
 
 
 class Learning(Section):
-    """What outcomes teach; taken over when the service starts anew (HUP)."""
+    """What outcomes teach."""
 
     mature_after: Duration | None = None
     """Age at which an allow that nobody reported on counts as a confirmed success; unset: never."""
     outcome_window: Duration = timedelta(days=7)
-    """How long after a decision its outcome may be reported."""
+    """How long after a decision its outcome may be reported; a change holds for decisions from then on."""
 
 
 class Anomaly(Section):
@@ -280,10 +277,15 @@ class Anomaly(Section):
 
 
 class Deadlines(Section):
-    """Time limits of one decision; taken over when the service starts anew (HUP)."""
+    """Time limits of one decision."""
 
+    decision: Duration = timedelta(milliseconds=150)
+    """From the request's last byte to its answer: the store is waited for no longer, and a request that waited longer
+    before its turn came is refused (503)."""
     store: Duration = timedelta(milliseconds=50)
     """Budget of the store's one round trip; beyond, the decision is degraded."""
+    model: Duration = timedelta(milliseconds=20)
+    """CPU time that one call of the model may take; beyond, its score is not used and the decision is degraded."""
 
 
 class ObligationRule(Section):
@@ -292,16 +294,9 @@ class ObligationRule(Section):
     id: ShortText
     type: Literal["session_termination", "notification", "custom"]
     outcomes: Annotated[tuple[OutcomeWord, ...], Field(min_length=1)]
-    signals: tuple[str, ...] = ()
+    signals: tuple[ShortText, ...] = ()
     """Only when one of these hit; empty: always."""
-    properties: dict[ShortText, Text] = {}
-
-    @model_validator(mode="after")
-    def _signals_exist(self) -> Self:
-        for code in self.signals:
-            if code not in SIGNALS:
-                raise ValueError(f"no such signal: {code!r}")
-        return self
+    properties: dict[ShortText, Text] = Field(default={})
 
 
 class PolicyFile(Rules):
@@ -313,11 +308,25 @@ class PolicyFile(Rules):
     level: Annotated[int, Field(ge=1, le=9)] = 2
     requires: Requires = Requires()
     sensitive: bool = False
-    limits: Amounts = {}
-    daily_limits: Amounts = {}
-    actions: dict[ShortText, ActionRules] = {}
-    """Classes of actions by name; an action of no class has the defaults."""
+    limits: Amounts = Field(default={})
+    daily_limits: Amounts = Field(default={})
+    actions: Annotated[dict[ShortText, ActionRules], Field(max_length=500)] = Field(default={})
+    """Classes of actions by name; an action of no class has the defaults, and its class is called `other`."""
     resources: Annotated[tuple[ResourceRules, ...], Field(max_length=500)] = ()
+    attributes: Annotated[dict[AttributeName, AttributeKind], Field(max_length=64)] = Field(default={})
+    """Attributes of the request that custom signals may read, and what each holds. They are recorded, since a record
+    must be able to be judged again; what looks like an address, a card number or a token, and is not spelled in the
+    policy, is masked before it is judged."""
+    custom_signals: Annotated[tuple[CustomSignal, ...], Field(max_length=200)] = ()
+    """Signals of your own, beside the built-in ones."""
+    velocities: Annotated[tuple[VelocityRules, ...], Field(max_length=MAX_VELOCITIES)] = ()
+    """Counts of your own, for signals of your own or with a limit each."""
+    breaker: BreakerRules = BreakerRules()
+    """Way back for signals of your own that stop too many, limits of velocities among them."""
+    shadow: Shadow | None = None
+    """Judged beside, on every request, and not obeyed."""
+    rollout: Rollout | None = None
+    """Judged by already, for a part of the subjects."""
     lists: Lists = Lists()
     assurance: Assurance
     obligations: Annotated[tuple[ObligationRule, ...], Field(max_length=50)] = ()
@@ -325,27 +334,3 @@ class PolicyFile(Rules):
     learning: Learning = Learning()
     anomaly: Anomaly = Anomaly()
     deadlines: Deadlines = Deadlines()
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        seen: dict[str, str] = {}
-        for kind, rules in self.actions.items():
-            for name in rules.names:
-                if name in seen:
-                    raise ValueError(f"action {name!r} is in two classes: {seen[name]} and {kind}")
-                seen[name] = kind
-        after = self.learning.mature_after
-        if after is not None and after >= self.learning.outcome_window:
-            raise ValueError("learning: mature_after must be shorter than outcome_window, after which nothing is known")
-        steps = {step.level for step in self.assurance.levels}
-        places: list[tuple[str, Rules]] = [("defaults", self), *self.actions.items()]
-        places.extend((rule.name, rule) for rule in self.resources)
-        for where, place in places:
-            at = inherited(place.thresholds, self.thresholds)
-            if at.step_up > at.deny:
-                raise ValueError(f"{where}: step_up ({at.step_up:g}) must not exceed the deny it gets ({at.deny:g})")
-            required = None if place.requires is None else place.requires.level or None
-            for level in (place.level, required):
-                if level is not None and level not in steps:
-                    raise ValueError(f"{where}: level {level} is not on the assurance ladder ({sorted(steps)})")
-        return self

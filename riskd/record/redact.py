@@ -7,8 +7,8 @@ browser's name. A password that strays into one of them must not reach the disk.
 - it is shaped like a word or a name and holds no digit, `@` or other sign of a secret;
 
 else a *keyed* hash stands in its place (a plain one could be guessed), the same for the same text, so that whatever
-compares two texts still sees what it saw. Attributes are kept only when the policy lists them, and even then not when
-they look like an e-mail address, an IP address, a card number or a token.
+compares two texts still sees what it saw. Attributes are kept only when the policy lists or declares them, and even
+then not when they look like an e-mail address, an IP address, a card number or a token that the policy does not spell.
 
 Facts are redacted before they are judged: what is judged is then what is recorded, and comes out the same again.
 """
@@ -26,6 +26,8 @@ from riskd.record.schema import OutcomeRecord
 MAX_VALUE_BYTES = 256
 """An attribute's text beyond this is masked, so that 64 attributes fit into a record."""
 _REMEMBERED = 4096
+_SHORTEST_CARD = 10**14
+"""The least number of 15 digits."""
 
 # login · changeEmail · change_email · urn:mace:gold · pwd; two digits at most are an acr level: 0, 1, 20.
 _WORD = re.compile(r"(?:[A-Za-z][a-z]{0,23}|[A-Z]{1,8})(?:[A-Z][a-z]{0,23}|[-_.:/][A-Za-z][a-z]{0,23}){0,7}|\d{1,2}")
@@ -58,11 +60,19 @@ class Redaction:
         self._attributes = frozenset(attributes)
         self._words = _METHODS.union(words)
         self._clean: dict[re.Pattern[str], set[str | None]] = {shape: {None} for shape in (_WORD, _NAME, _SEGMENT)}
+        self._harmless: set[str | None] = set()
 
     def facts(self, facts: Facts) -> Facts:
         """Return the facts as they may be recorded: the same object when nothing had to go."""
-        if self._is_clean(facts):
-            return facts
+        changed = {} if self._is_clean(facts) else self._changed(facts)
+        if facts.attributes:
+            kept = {name: self._value(value) for name, value in facts.attributes.items() if name in self._attributes}
+            if kept != facts.attributes:
+                changed["attributes"] = kept
+        return replace(facts, **changed) if changed else facts
+
+    def _changed(self, facts: Facts) -> dict[str, object]:
+        """Return the groups in which a text must change."""
         changed: dict[str, object] = {}
         for group, change in (
             ("subject", self._subject(facts)),
@@ -74,11 +84,7 @@ class Redaction:
         ):
             if change:
                 changed[group] = replace(getattr(facts, group), **change)
-        if facts.attributes:
-            kept = {name: self._value(value) for name, value in facts.attributes.items() if name in self._attributes}
-            if kept != facts.attributes:
-                changed["attributes"] = kept
-        return replace(facts, **changed) if changed else facts
+        return changed
 
     def _is_clean(self, facts: Facts) -> bool:
         """Whether every text was found clean before: the way of nearly every decision, in a few set look-ups."""
@@ -91,7 +97,6 @@ class Redaction:
             and (subject.enrolled_factors is None or words.issuperset(subject.enrolled_factors))
             and facts.action.path in self._clean[_SEGMENT]
             and (facts.history is None or facts.history.device_family in names)
-            and not facts.attributes
         )
 
     def outcome(self, record: OutcomeRecord) -> OutcomeRecord:
@@ -111,7 +116,7 @@ class Redaction:
             if path != action.path:
                 change["path"] = path
             else:
-                self._remember(path, _SEGMENT)
+                _remember(path, self._clean[_SEGMENT])
         return change
 
     def _history(self, history: SubjectHistory | None) -> dict[str, object]:
@@ -139,28 +144,32 @@ class Redaction:
         if text in self._clean[shape]:
             return text
         if text in self._words or shape.fullmatch(text):
-            self._remember(text, shape)
+            _remember(text, self._clean[shape])
             return text
         return self._mask(text)
 
-    def _remember(self, text: str, shape: re.Pattern[str]) -> None:
-        # Callers choose the texts, so the memory has an end, in number and in length.
-        clean = self._clean[shape]
-        if len(text) > 256:
-            return
-        if len(clean) >= _REMEMBERED:
-            clean.clear()
-            clean.add(None)
-        clean.add(text)
-
     def _value(self, value: AttributeValue) -> AttributeValue:
-        text = str(value)
-        if isinstance(value, bool) or (isinstance(value, float) and not _is_card(text.removesuffix(".0"))):
+        if isinstance(value, str):
+            if value in self._harmless or value in self._words:
+                return value
+            if len(value.encode()) > MAX_VALUE_BYTES or looks_secret(value):
+                return self._mask(value)
+            _remember(value, self._harmless)
             return value
-        if isinstance(value, int):
-            return self._mask(text) if _is_card(text) else value
-        secret = len(text.encode()) > MAX_VALUE_BYTES or looks_secret(text)
-        return self._mask(text) if secret else value
+        if abs(value) < _SHORTEST_CARD or (isinstance(value, float) and not value.is_integer()):
+            return value
+        text = str(value)
+        return self._mask(text) if _is_card(text.removesuffix(".0")) else value
+
+
+def _remember(text: str, clean: set[str | None]) -> None:
+    # Callers choose the texts, so the memory has an end, in number and in length.
+    if len(text) > 256:
+        return
+    if len(clean) >= _REMEMBERED:
+        clean.clear()
+        clean.add(None)
+    clean.add(text)
 
 
 def looks_secret(text: str) -> bool:

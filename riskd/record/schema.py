@@ -53,9 +53,11 @@ class DecisionRecord(Recorded, frozen=True, kw_only=True, omit_defaults=True, ta
     feature_schema: str
     """Hash of the features' names and order."""
     catalogue: str
-    """Revision of the signal catalogue: a signal in none of the next three fields was clear."""
+    """Revision of the signal catalogue: a signal in none of the next four fields was clear."""
     hits: dict[str, float] = {}
     """Reason code → strength 0..1 of each signal that hit."""
+    exempt: tuple[str, ...] = ()
+    """Signals that would have hit, and counted nothing: an allow list or an exemption lifted them."""
     unknown: tuple[str, ...] = ()
     """Signals that could not tell, because a feature they read was None."""
     errors: tuple[str, ...] = ()
@@ -113,8 +115,11 @@ class OutcomeRecord(Recorded, frozen=True, kw_only=True, omit_defaults=True, tag
 
 Record = DecisionRecord | OutcomeRecord
 
-encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
+encode = _encoder.encode
 """Record → JSON bytes without newline; raises UnicodeEncodeError for a lone surrogate."""
+encode_lines = _encoder.encode_lines
+"""Records → their lines, each with its newline; raises as `encode` does."""
 
 _decode = msgspec.json.Decoder(Record).decode
 

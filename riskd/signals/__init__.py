@@ -1,6 +1,6 @@
 """Features become hits, clears and unknowns, each with a stable reason code. The same families as the features."""
 
-from riskd.signals import amount, assurance, device, network, place, session, statistical, timing, velocity
+from riskd.signals import amount, assurance, device, lists, network, place, session, statistical, timing, velocity
 from riskd.signals.signal import ANOMALY_SCORE, INPUTS, SIGNALS, Signal, State, answer, catalogue_revision
 
 CATALOGUE: str = catalogue_revision()
@@ -17,6 +17,7 @@ __all__ = [
     "answer",
     "assurance",
     "device",
+    "lists",
     "network",
     "place",
     "session",

@@ -21,7 +21,7 @@ def new_city(km_from_nearest_place: float, *, radius_km: float = 160.0) -> bool:
     return km_from_nearest_place > radius_km
 
 
-@signal(weight=0.48)
+@signal(weight=0.44)
 def impossible_travel(travel_speed_kmh: float, *, max_speed_kmh: float = 900.0) -> bool:
     """The last confirmed place is further away than an airliner could have covered since.
 

@@ -1,6 +1,7 @@
 """The session or account is being taken over."""
 
 from riskd.contract import Outcome
+from riskd.features.feature import NEVER_DAYS
 from riskd.signals.signal import signal
 
 
@@ -52,9 +53,13 @@ def takeover_started(takeover_steps_1d: float) -> bool:
 
 
 @signal(weight=0.70, floor=Outcome.STEP_UP)
-def reported(reported_days: float, *, memory_days: float = 14.0) -> bool:
+def reported(
+    reported_days: float, confirmed_safe_days: float, *, memory_days: float = 7.0, safe_for_days: float = 30.0
+) -> bool:
     """The subject reported an attempt as not theirs, or fraud was confirmed.
 
-    False alarms: a person who forgot their own login; a confirmed step-up still works.
+    False alarms: a person who forgot their own login; a confirmed step-up still works. The outcome
+    confirmed_legitimate, for the reported attempt or one made since, sets the report aside for `safe_for_days` (0:
+    never); a new report hits at once.
     """
-    return reported_days <= memory_days
+    return reported_days <= memory_days and confirmed_safe_days >= min(safe_for_days, NEVER_DAYS)

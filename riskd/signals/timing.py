@@ -12,7 +12,7 @@ def unusual_hour(hour_deviation_hours: float, *, max_deviation_hours: float = 7.
     return hour_deviation_hours > max_deviation_hours
 
 
-@signal(weight=0.20)
+@signal(weight=0.12)
 def dormant_account(
     gap_since_success_hours: float, *, days: float = 30.0, longer_days: float = 90.0, longest_days: float = 365.0
 ) -> float:

@@ -3,6 +3,22 @@
 from riskd.store.attempt import MATURED, Attempt, Observation, Settlement
 from riskd.store.connect import Target, parse
 from riskd.store.embedded import Embedded
-from riskd.store.store import Settled, Store
+from riskd.store.entries import EXEMPTIONS, Entries, Entry, News
+from riskd.store.store import OUTCOME_WINDOW_S, Settled, Store
 
-__all__ = ["MATURED", "Attempt", "Embedded", "Observation", "Settled", "Settlement", "Store", "Target", "parse"]
+__all__ = [
+    "EXEMPTIONS",
+    "MATURED",
+    "OUTCOME_WINDOW_S",
+    "Attempt",
+    "Embedded",
+    "Entries",
+    "Entry",
+    "News",
+    "Observation",
+    "Settled",
+    "Settlement",
+    "Store",
+    "Target",
+    "parse",
+]

@@ -78,6 +78,8 @@ class Observation(Struct, frozen=True, array_like=True, kw_only=True):
     network_counts: NetworkCounts | None
     device_counts: DeviceCounts | None
     payload: PayloadSeen | None
+    velocities: dict[str, float | None] = {}
+    """What the policy's velocities count, by their keys; None where the attempt does not present what they are per."""
     repeated: bool = False
     """The same request was counted before: these are the first's values, and nothing was counted."""
     history_lost: bool = False

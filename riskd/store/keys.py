@@ -6,7 +6,7 @@
 | `riskd:{q:<request id>}` | digest and answer of a request, for a repeat | 24 h |
 | `riskd:{o:<decision id>}` | the attempt until its outcome is reported | outcome window |
 | `riskd:{o:<decision id>}:r` | outcomes reported already | outcome window |
-| `riskd:{s:<subject>}` | hash: token, confirmed habits, last times | 180 d once confirmed, else the outcome window |
+| `riskd:{s:<subject>}` | hash: token, last times, habits (these count 180 d) | 400 d once confirmed, else as above |
 | `…:a` `:i` `:v` | attempts, addresses, sensitive attempts of a day | 24 h |
 | `…:t` | hash: amounts attempted, one sum per hour and currency, at most 125 | 25 h |
 | `…:f` `:g` | failures, addresses of failures | 1 h |
@@ -15,15 +15,23 @@
 | `riskd:{i:…}`, `riskd:{n:<network>}` + `:f` `:g` `:c` | failures, failed subjects, confirmed ones | 1 h, 1 h, 30 d |
 | `riskd:{d:<device>}:u` | subjects | 30 d |
 | `riskd:{p:<payload>}` | who sent this payload first | 7 d |
+| `riskd:{…}:y`, `:y<id>` | what the policy's velocities count on the entity | their longest window, its window |
+| `riskd:{l:<list>}` | hash: entries of a named list, or of all exemptions | 400 d since it was followed |
+| `…:n` `:c` | how often the list changed; its latest changes, some 4,096 | as the list |
 | `riskd:{k:<rotation>}` | new names of subjects, while a rotation of identity moves them | its end, at most 180 d |
 
-On a cluster each entity keeps its own answer for a repeat, under `riskd:{…}:q:<request id>`.
+On a cluster each entity keeps its own answer for a repeat, under `riskd:{…}:q:<request id>`. A velocity is kept at the
+entity that it is per: at the subject, address, network or device, or at `riskd:{r:<recipient>}` or
+`riskd:{a:<attribute>}`. All of one entity are one text, `:y`: of a count or sum up to 61 buckets of a 60th of its
+window, of a sum of amounts nine series of these at most (eight currencies, and one for all others), of a distinct
+count up to 16 members. One with more members has a set of its own, `:y<id>`, of up to 256.
 
 A day's amounts are those of the hour that runs and the 24 whole hours before it: 24 to 25 hours, in a bounded number of
 sums that no flood of small amounts can push a large one out of. Of eight sessions those that a confirmed success
 settled leave last.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from riskd.store.attempt import Attempt
@@ -31,8 +39,11 @@ from riskd.store.attempt import Attempt
 ENTITIES: Final = (("s", "subject"), ("i", "address"), ("n", "network"), ("d", "device"), ("p", "payload"))
 """Letter in the key and in the script's layout, field of the attempt; the order of an observation's groups."""
 
-SUBJECT_PARTS: Final = ("", ":a", ":i", ":v", ":t", ":f", ":g", ":s", ":l", ":z")
-"""Ends of all keys of one subject."""
+VELOCITIES: Final = ":y"
+"""End of the key of an entity's velocities."""
+
+SUBJECT_PARTS: Final = ("", ":a", ":i", ":v", ":t", ":f", ":g", ":s", ":l", ":z", VELOCITIES)
+"""Ends of all keys of one subject, but for the sets of velocities that the last of them tells."""
 
 
 class Keys:
@@ -54,6 +65,11 @@ class Keys:
     def moved(self, rotation: str) -> str:
         """Return the key of the new names that a rotation has given so far."""
         return self.entity("k", rotation)
+
+    def listed(self, name: str) -> tuple[str, str, str]:
+        """Return the keys of a list: its entries, how often it changed, its latest changes."""
+        key = self.entity("l", name)
+        return key, f"{key}:n", f"{key}:c"
 
     def subject(self, subject: str) -> tuple[str, ...]:
         """Return all keys of a subject."""
@@ -84,15 +100,15 @@ class Keys:
             keys.append(f"{prefix}:{{p:{attempt.payload}}}")
         return layout, keys
 
-    def apart(self, attempt: Attempt) -> list[tuple[str, list[str]]]:
-        """Return layouts and keys of an attempt for a cluster: one script call per slot, whole request first."""
+    def apart(self, attempt: Attempt, beside: Sequence[tuple[str, str]] = ()) -> list[tuple[str, list[str]]]:
+        """Return layouts and keys of an attempt for a cluster: one script call per slot, whole request first.
+
+        `beside` are letters and keys of entities that the attempt has for its velocities only.
+        """
         request = attempt.request_id
         calls = [] if request is None else [("q", [self.entity("q", request)])]
         calls += [("e", [self.epoch]), ("o", [self.pending(attempt.decision_id)])]
-        for letter, field in ENTITIES:
-            name: str | None = getattr(attempt, field)
-            if name is None:
-                continue
-            key = self.entity(letter, name)
+        own = [(letter, name) for letter, field in ENTITIES if (name := getattr(attempt, field)) is not None]
+        for letter, key in (*((letter, self.entity(letter, name)) for letter, name in own), *beside):
             calls.append((letter, [key]) if request is None else (letter + "q", [key, f"{key}:q:{request}"]))
         return calls

@@ -8,10 +8,11 @@ it, so no later caller can read a reply that was meant for another.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import hiredis
+from msgspec import Struct
 
 from riskd.errors import StoreUnavailable
 from riskd.store.connect import Address, Credentials, Target
@@ -28,14 +29,24 @@ def packed(*words: str | bytes | float) -> bytes:
     return cast("bytes", hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub means tuples of one
 
 
+class _Due(Struct):
+    """A caller who waits: for how many replies, until when, and those that are here."""
+
+    future: asyncio.Future[list[Reply]]
+    count: int
+    deadline: float
+    """Time of the loop's clock."""
+    replies: list[Reply]
+
+
 class _Wire(asyncio.Protocol):
     """The connection itself: bytes out, replies in, futures in between."""
 
     def __init__(self, budget_s: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._budget_s = budget_s
+        self.budget_s = budget_s
         self._reader = hiredis.Reader()
-        self._waiting: deque[tuple[asyncio.Future[Reply], float]] = deque()
+        self._waiting: deque[_Due] = deque()
         self._outgoing: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
@@ -44,17 +55,17 @@ class _Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
-    def send(self, command: bytes, budget_s: float | None = None) -> asyncio.Future[Reply]:
-        """Send one packed command; the future is its reply."""
-        future: asyncio.Future[Reply] = self._loop.create_future()
+    def send(self, commands: Sequence[bytes], budget_s: float | None = None) -> asyncio.Future[list[Reply]]:
+        """Send packed commands; the future is their replies, in order."""
+        future: asyncio.Future[list[Reply]] = self._loop.create_future()
         if self.closed:
             future.set_exception(StoreUnavailable("the store closed the connection"))
             return future
         if not self._outgoing:
             self._loop.call_soon(self._flush)
-        self._outgoing.append(command)
-        deadline = self._loop.time() + (self._budget_s if budget_s is None else budget_s)
-        self._waiting.append((future, deadline))
+        self._outgoing += commands
+        deadline = self._loop.time() + (self.budget_s if budget_s is None else budget_s)
+        self._waiting.append(_Due(future, len(commands), deadline, []))
         if self._timer is None or deadline < self._timer.when():
             self._arm(deadline)
         return future
@@ -73,7 +84,7 @@ class _Wire(asyncio.Protocol):
         self._timer = None
         if not self._waiting:
             return
-        deadline = self._waiting[0][1]
+        deadline = self._waiting[0].deadline
         if deadline <= self._loop.time():
             self.drop("the store did not answer in time")
         else:
@@ -87,9 +98,13 @@ class _Wire(asyncio.Protocol):
                 if not self._waiting:
                     self.drop("the store sent more than was asked")
                     return
-                future = self._waiting.popleft()[0]
-                if not future.done():  # a caller may have gone
-                    future.set_result(reply)
+                due = self._waiting[0]
+                due.replies.append(reply)
+                if len(due.replies) < due.count:
+                    continue
+                self._waiting.popleft()
+                if not due.future.done():  # a caller may have gone
+                    due.future.set_result(due.replies)
         except hiredis.ProtocolError:
             self.drop("the store does not speak the Redis protocol")
 
@@ -105,9 +120,9 @@ class _Wire(asyncio.Protocol):
             self._timer.cancel()
         if self._transport is not None:
             self._transport.abort()
-        for future, _ in self._waiting:
-            if not future.done():
-                future.set_exception(StoreUnavailable(why))
+        for due in self._waiting:
+            if not due.future.done():
+                due.future.set_exception(StoreUnavailable(why))
         self._waiting.clear()
 
 
@@ -141,15 +156,16 @@ class Link:
         self._wire: _Wire | None = None
         self._connecting: asyncio.Task[_Wire] | None = None
 
-    async def call(self, command: bytes) -> Reply:
-        """Send one packed command and return its reply; raises StoreUnavailable within the budget."""
+    async def call(self, *commands: bytes, budget_s: float | None = None) -> list[Reply]:
+        """Send packed commands and return their replies in order; raises StoreUnavailable within the budget."""
+        budget_s = self._budget_s if budget_s is None else budget_s
         wire = self._wire
         if wire is not None and not wire.closed:
-            return await wire.send(command)
+            return await wire.send(commands, budget_s)
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._budget_s
-        wire = await self._connected(self._budget_s)
-        return await wire.send(command, deadline - loop.time())
+        deadline = loop.time() + budget_s
+        wire = await self._connected(budget_s)
+        return await wire.send(commands, deadline - loop.time())
 
     async def _connected(self, budget_s: float) -> _Wire:
         task = self._connecting
@@ -198,10 +214,16 @@ class Link:
         return wire
 
     async def _greet(self, wire: _Wire) -> None:
-        replies = [wire.send(command, CONNECT_S) for command in (*self._greeting, *self._preload)]
-        for reply in await asyncio.gather(*replies):
+        commands = (*self._greeting, *self._preload)
+        for reply in await wire.send(commands, CONNECT_S) if commands else ():
             if isinstance(reply, hiredis.ReplyError):
                 raise StoreUnavailable(f"the store refuses: {reply}")
+
+    def keep_to(self, budget_s: float) -> None:
+        """Take another budget for calls from now on; the connection stays."""
+        self._budget_s = budget_s
+        if self._wire is not None:
+            self._wire.budget_s = budget_s
 
     def drop(self, why: str) -> None:
         """Drop the connection; the next call connects anew."""

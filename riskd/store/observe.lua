@@ -1,14 +1,14 @@
 -- Counts one attempt and answers what is known. Everything here is atomic per call.
 -- KEYS: one per letter of ARGV[1]: e epoch, o pending attempt, q request, s subject, i address, n network, d device,
--- p payload. A single server gets all in one call, a cluster one call per slot. ARGV[2]: the attempt, ARGV[3]: seconds
--- an attempt waits for its outcome. The fields of the attempt are locals, put in front of this text.
+-- p payload, r recipient, A and on: attributes. A single server gets all in one call, a cluster one call per slot.
+-- ARGV[2]: the attempt, ARGV[3]: seconds an attempt waits for its outcome; ARGV[4], ARGV[5]: the policy's velocities and
+-- what the attempt adds to each, where there are any. The fields of the attempt are locals, put in front of this text, and
+-- so is windows.lua.
 -- Answer: {0 counted | 1 repeated | 2 conflict, epoch, msgpack of the observation}.
 local MINUTES_5, MINUTES_10, HOUR, DAY = 300, 600, 3600, 86400
 local MEMORY = 180 * DAY
 local SMALL = 120 -- members; the server keeps sets of up to 128 in a compact form
 local AMOUNTS = 100 -- sums of an hour and currency; with one more for each of 25 hours still the compact form
-local call = redis.call
-local pack = cmsgpack.pack
 local key = {}
 for i = 1, #KEYS do
   key[string.sub(ARGV[1], i, i)] = KEYS[i]
@@ -41,28 +41,6 @@ local function age(time)
   return time and math.max(0, now - time)
 end
 
--- Notes a member in a bounded set ordered by time; the oldest leave first.
-local function note(name, member, bound, seconds)
-  if call('ZADD', name, now, member) == 1 then
-    call('ZREMRANGEBYRANK', name, 0, -bound - 1)
-  end
-  call('EXPIRE', name, seconds)
-end
-
-local function within(name, seconds)
-  return call('ZCOUNT', name, now - seconds, '+inf')
-end
-
--- Counts of three windows, shortest first, in a set that holds this attempt when `noted`: alone in the widest, it is
--- alone in all.
-local function windows(name, noted, short, middle, wide)
-  local most = within(name, wide)
-  if most == 0 or noted and most == 1 then
-    return most, most, most
-  end
-  return within(name, short), within(name, middle), most
-end
-
 -- A known thing is kept as time|count|more.
 local function known(value)
   if not value then
@@ -81,8 +59,10 @@ local function sees_places(kept)
     return array(0, '')
   end
   local out = {}
-  for i, p in ipairs(cmsgpack.unpack(kept)) do
-    out[i] = array(7, pack(p[1] or nil, p[2] or nil, p[3] or nil, p[4] or nil, age(p[5]), p[6], p[7] or nil))
+  for _, p in ipairs(cmsgpack.unpack(kept)) do
+    if age(p[5]) <= MEMORY then
+      out[#out + 1] = array(7, pack(p[1] or nil, p[2] or nil, p[3] or nil, p[4] or nil, age(p[5]), p[6], p[7] or nil))
+    end
   end
   return array(#out, table.concat(out))
 end
@@ -194,7 +174,7 @@ local function sees_subject(replays)
   local v = call('HMGET', k, 'token', 'core', 'known',
     field('d:', device), field('f:', family), field('i:', address), field('n:', network),
     field('c:', country), field('l:', language), field('r:', recipient), field('w:', country), field('m:', currency),
-    'burst', 'at:contact', 'at:password', 'at:factor', 'at:recipient', 'reported', 'replayed', 'places')
+    'burst', 'at:contact', 'at:password', 'at:factor', 'at:recipient', 'reported', 'replayed', 'places', 'safe')
   if not v[1] then
     v[1] = token
     call('HSET', k, 'token', token)
@@ -207,8 +187,13 @@ local function sees_subject(replays)
   if v[2] then
     confirmed, first, last, sin, cos, hours = cmsgpack.unpack(v[2])
   end
+  -- Who was last here longer ago than anything is remembered has no habits left to differ from.
+  local forgotten = last and now - last > MEMORY
+  if forgotten then
+    hours, v[11], v[12] = 0, nil, nil
+  end
   local counts = {0, 0, 0, 0, 0, 0, 0}
-  if v[3] then
+  if v[3] and not forgotten then
     counts = {cmsgpack.unpack(v[3])}
   end
   local device_age, _, device_more = known(v[4])
@@ -248,7 +233,7 @@ local function sees_subject(replays)
   local ips_5m, ips_1h, ips_24h = windows(k .. ':i', address, MINUTES_5, HOUR, DAY)
   local failures = within(k .. ':f', HOUR)
   local session_age, hop_age, sessions = sees_sessions(k .. ':s')
-  return array(54, table.concat({
+  return array(55, table.concat({
     pack(v[1], confirmed, age(first), age(last),
       device_age, device_family, family_age, ip_age, network_age, country_age, language_age, recipient_age,
       counts[1], counts[2], counts[3], counts[4], counts[5], counts[6], counts[7],
@@ -261,7 +246,7 @@ local function sees_subject(replays)
       changed('contact', v[14]), changed('password', v[15]), changed('factor', v[16]), changed('recipient', v[17]),
       session_age, hop_age),
     sessions,
-    pack(age(v[18]), age(v[19]), age(device_since)),
+    pack(age(v[18]), age(v[19]), age(device_since), age(v[21])),
   }))
 end
 
@@ -298,18 +283,68 @@ local function sees_payload()
   return array(2, pack(age(time), elsewhere)), elsewhere
 end
 
+local WAYS = {count = sum_of, sum = sum_of, money = sum_of_money, distinct = distinct}
+
+-- The velocities of one entity, kept together: {id = {until when they say anything, …}}. Those that this attempt does
+-- not count, of other actions or a former policy, stay until then.
+local function velocities_of(name, declared, values, first, last, told)
+  local kept = call('GET', name)
+  local all, ends = kept and cmsgpack.unpack(kept) or {}, now
+  for i = first, last do
+    local shown, kind, seconds = declared[4 * i - 2], declared[4 * i - 1], declared[4 * i]
+    local id = string.sub(shown, -8)
+    if kind ~= 'money' or currency then
+      local one = all[id] or {0, {}}
+      one[2], told[2 * i] = WAYS[kind](one[2], seconds, values[i], name .. id)
+      if values[i] then
+        one[1] = math.max(one[1], now + seconds + seconds / BUCKETS)
+      end
+      all[id] = one
+    end
+  end
+  for id, one in pairs(all) do
+    if one[1] < now then
+      all[id] = nil
+    end
+    ends = math.max(ends, one[1])
+  end
+  if ends > now then
+    call('SET', name, pack(all), 'EX', math.ceil(ends - now) + 1)
+  end
+end
+
+-- Counts what the policy declares, entity by entity, and answers a map. What an attempt counts on but does not present
+-- leaves a velocity unknown; where it only does not say what is counted (no device, no amount), the count so far is
+-- answered.
+local function sees_velocities()
+  local declared, values = cmsgpack.unpack(ARGV[4]), cmsgpack.unpack(ARGV[5])
+  local told, count, first = {}, #declared / 4, 1
+  for i = 1, count do
+    local letter = declared[4 * i - 3]
+    told[2 * i - 1] = declared[4 * i - 2]
+    if letter ~= declared[4 * i + 1] then
+      if key[letter] then
+        velocities_of(key[letter] .. ':y', declared, values, first, i, told)
+      end
+      first = i + 1
+    end
+  end
+  return string.char(0xde, 0, count) .. pack(unpack(told, 1, 2 * count))
+end
+
 local NIL = pack(nil)
 local payload_seen, replays = NIL, false
 if key.p then
   payload_seen, replays = sees_payload()
 end
-local answer = array(7, table.concat({
+local answer = array(ARGV[4] and 8 or 7, table.concat({
   pack(decision_id, now),
   key.s and sees_subject(replays) or NIL,
   key.i and sees_address() or NIL,
   key.n and array(3, pack(counts_failures(key.n))) or NIL,
   key.d and sees_device() or NIL,
   payload_seen,
+  ARGV[4] and sees_velocities() or '',
 }))
 if key.q then
   call('SET', key.q, pack(request_digest, answer), 'EX', DAY)

@@ -22,11 +22,17 @@ class Route(Protocol):
     together: bool
     """All keys live on one server, so one script reaches all."""
 
-    async def call(self, key: str, command: bytes) -> Reply:
-        """Send the command; raises StoreUnavailable within the budget. An error reply is returned, not raised."""
+    async def call(self, key: str, *commands: bytes, budget_s: float | None = None) -> list[Reply]:
+        """Send commands, all to where `key` lives, and return their replies in order.
+
+        Raises StoreUnavailable within the budget. An error reply is returned, not raised.
+        """
 
     async def alive(self) -> None:
         """Raise StoreUnavailable unless every server answers."""
+
+    def keep_to(self, budget_s: float) -> None:
+        """Take another budget for calls from now on."""
 
     def drop(self, key: str, why: str) -> None:
         """Drop the connection to where the key lives: its server moved or changed its part."""
@@ -53,7 +59,7 @@ class Single:
         for address in self._target.addresses:
             link = _link_to(address, self._target, budget_s=0.2, sentinel=True)
             try:
-                reply = await link.call(question)
+                (reply,) = await link.call(question)
             except StoreUnavailable:
                 continue
             finally:
@@ -62,13 +68,17 @@ class Single:
                 return Address(reply[0].decode(), int(reply[1]))
         raise StoreUnavailable(f"no sentinel names a master of {self._target.service!r}")
 
-    async def call(self, key: str, command: bytes) -> Reply:  # noqa: ARG002 - all keys live here
-        """Send the command."""
-        return await self._link.call(command)
+    async def call(self, key: str, *commands: bytes, budget_s: float | None = None) -> list[Reply]:  # noqa: ARG002
+        """Send the commands; all keys live here."""
+        return await self._link.call(*commands, budget_s=budget_s)
 
     async def alive(self) -> None:
         """Raise StoreUnavailable unless the server answers."""
-        _refuse_error(await self._link.call(_PING))
+        _refuse_error(*await self._link.call(_PING))
+
+    def keep_to(self, budget_s: float) -> None:
+        """Take another budget for calls from now on."""
+        self._link.keep_to(budget_s)
 
     def drop(self, key: str, why: str) -> None:  # noqa: ARG002 - all keys live here
         """Drop the connection."""
@@ -100,8 +110,8 @@ class Cluster:
             self._links[address] = link
         return link
 
-    async def call(self, key: str, command: bytes) -> Reply:
-        """Send the command to the node of its key, following one redirection."""
+    async def call(self, key: str, *commands: bytes, budget_s: float | None = None) -> list[Reply]:
+        """Send the commands to the node of the key, following one redirection."""
         if self._stale:
             await self._refresh()
         address = self._slots[slot_of(key)]
@@ -109,21 +119,21 @@ class Cluster:
             self._stale = True
             raise StoreUnavailable("no node of the cluster serves this key")
         try:
-            reply = await self._link(address).call(command)
+            replies = await self._link(address).call(*commands, budget_s=budget_s)
         except StoreUnavailable:
             self._stale = True
             raise
-        if type(reply) is not ReplyError:
-            return reply
-        kind, _, rest = str(reply).partition(" ")
+        if type(replies[-1]) is not ReplyError:
+            return replies
+        kind, _, rest = str(replies[-1]).partition(" ")
         if kind not in {"MOVED", "ASK"}:
-            return reply
-        target = _redirection(rest, address)
+            return replies
+        target = self._link(_redirection(rest, address))
         if kind == "MOVED":
             self._stale = True
-            return await self._link(target).call(command)
-        _, reply = await asyncio.gather(self._link(target).call(_ASKING), self._link(target).call(command))
-        return reply
+            return await target.call(*commands, budget_s=budget_s)
+        asking = [word for command in commands for word in (_ASKING, command)]
+        return (await target.call(*asking, budget_s=budget_s))[1::2]
 
     async def _refresh(self) -> None:
         if self._refreshing is None:
@@ -139,7 +149,7 @@ class Cluster:
     async def _read_map(self) -> None:
         for address in dict.fromkeys((*self._links, *self._target.addresses)):
             try:
-                reply = await self._link(address).call(_CLUSTER_SLOTS)
+                (reply,) = await self._link(address).call(_CLUSTER_SLOTS)
             except StoreUnavailable:
                 continue
             if isinstance(reply, list) and reply:
@@ -164,8 +174,14 @@ class Cluster:
         if None in self._slots:
             raise StoreUnavailable("some slots of the cluster have no node")
         nodes = {address for address in self._slots if address is not None}
-        for reply in await asyncio.gather(*(self._link(address).call(_PING) for address in nodes)):
+        for (reply,) in await asyncio.gather(*(self._link(address).call(_PING) for address in nodes)):
             _refuse_error(reply)
+
+    def keep_to(self, budget_s: float) -> None:
+        """Take another budget for calls from now on, at every node."""
+        self._budget_s = budget_s
+        for link in self._links.values():
+            link.keep_to(budget_s)
 
     def drop(self, key: str, why: str) -> None:
         """Drop the connection to the node of the key and ask for the map anew."""

@@ -1,4 +1,4 @@
-"""The two scripts, as text and as packed commands."""
+"""The scripts, as text and as packed commands."""
 
 from hashlib import sha1
 from importlib.resources import files
@@ -36,6 +36,7 @@ def _read(name: str) -> str:
     return files("riskd.store").joinpath(name).read_text(encoding="utf-8")
 
 
-OBSERVE: Final = Script(_locals(Attempt, 2) + _read("observe.lua"))
+OBSERVE: Final = Script(_locals(Attempt, 2) + _read("windows.lua") + _read("observe.lua"))
 SETTLE: Final = Script(_locals(Attempt, 2) + _locals(Settlement, 3) + _read("settle.lua"))
-SCRIPTS: Final = (OBSERVE, SETTLE)
+ENTRIES: Final = Script(_read("entries.lua"))
+SCRIPTS: Final = (OBSERVE, SETTLE, ENTRIES)

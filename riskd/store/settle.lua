@@ -4,6 +4,7 @@
 -- put in front of this text. Answer: {0 done | 1 this outcome was reported before, the subject's token}.
 local DAY = 86400
 local MEMORY = 180 * DAY
+local KEPT = 400 * DAY -- that somebody was here is kept longer than his habits, so that a dormant account is seen to wake
 -- How many of each kind a subject may be known by; the least recently confirmed leave first.
 local BOUNDS = {d = 20, f = 20, i = 50, n = 20, c = 20, l = 10, r = 100, m = 8}
 local KINDS = {'d', 'f', 'i', 'n', 'c', 'l', 'r'}
@@ -31,10 +32,12 @@ local presented = {
   d = device, f = family, i = address, n = network, c = country, l = language, r = recipient,
 }
 
+-- Answers whether the member is new.
 local function note(name, member, time, bound, seconds)
-  call('ZADD', name, time, member)
+  local new = call('ZADD', name, time, member) == 1
   call('ZREMRANGEBYRANK', name, 0, -bound - 1)
   call('EXPIRE', name, seconds)
+  return new
 end
 
 local function count_failure(k, who, bound)
@@ -242,7 +245,40 @@ local function count_habits(k, step)
   tidy(k)
 end
 
--- Settled decisions: `+id` taught the subject's habits, `-id` never may (again).
+-- A report stands until fresh evidence, later than it, answers it. Meanwhile it may be set aside: 'safe' is when
+-- somebody vouched for the reported attempt, or for one made since; an earlier one's honesty says nothing of it.
+local function report(k)
+  local last, safe = unpack(call('HMGET', k, 'reported', 'safe'))
+  call('HSET', k, 'reported', math.max(tonumber(last) or at, at))
+  if safe and at >= tonumber(safe) then
+    call('HDEL', k, 'safe')
+  end
+end
+
+local function set_report_aside(k, own)
+  local time, safe, core = unpack(call('HMGET', k, 'reported', 'safe', 'core'))
+  time = tonumber(time)
+  if not time or at < time or not (own or now >= time) then
+    return
+  end
+  if core and not safe then
+    local _, _, last = cmsgpack.unpack(core)
+    if last > time then
+      return -- Answered.
+    end
+  end
+  call('HSET', k, 'safe', math.max(tonumber(safe) or at, at))
+end
+
+local function answer_report(k)
+  local time = tonumber(call('HGET', k, 'reported'))
+  if time and now > time then
+    call('HDEL', k, 'safe')
+  end
+end
+
+-- Settled decisions: `+id` taught the subject's habits, `-id` never may (again). Reports and their opposite stand there
+-- too, each by its own name, for a cluster tells the subject of a repeat before it knows it for one.
 local function settle_subject(k)
   if not token_kept then
     return -- Forgotten since: nothing of the subject comes back.
@@ -250,10 +286,18 @@ local function settle_subject(k)
   local settled = k .. ':z'
   local taught = call('ZSCORE', settled, '+' .. decision_id)
   local barred = call('ZSCORE', settled, '-' .. decision_id)
+  if outcome == 'confirmed_legitimate' and note(settled, outcome .. decision_id, at, SMALL, ARGV[4]) then
+    set_report_aside(k, barred)
+  end
+  if confirms and evidence and not barred then
+    answer_report(k)
+  end
   if failed then
     count_failure(k, address, 64)
   elseif reported then
-    call('HSET', k, 'reported', at)
+    if note(settled, outcome .. decision_id, at, SMALL, ARGV[4]) then
+      report(k)
+    end
     if not barred then
       note(settled, '-' .. decision_id, at, SMALL, ARGV[4])
       if taught then
@@ -267,7 +311,7 @@ local function settle_subject(k)
     if change then
       call('HSET', k, 'at:' .. change, now)
     end
-    call('EXPIRE', k, MEMORY)
+    call('EXPIRE', k, KEPT)
   end
   if (outcome == 'login_succeeded' or outcome == 'action_completed') and not evidence
     and call('ZCOUNT', k .. ':f', at - 600, at) >= BURST then

@@ -1,29 +1,40 @@
 """The store: counts an attempt and answers what is known, in one awaited step."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from hiredis import ReplyError
 from msgspec.structs import replace
 
-from riskd.errors import ConflictError, RequestError, StoreUnavailable
+from riskd.errors import ConflictError, RequestError, RiskdError, StoreUnavailable
+from riskd.features.velocity import Counts
+from riskd.store import velocities
 from riskd.store.attempt import MATURED, Attempt, Observation, Settlement
 from riskd.store.breaker import Breaker
 from riskd.store.connect import Target
+from riskd.store.entries import Entries
 from riskd.store.epoch import KEPT_S, RENEW_S, Epoch, fresh
-from riskd.store.keys import ENTITIES, Keys
+from riskd.store.keys import ENTITIES, VELOCITIES, Keys
 from riskd.store.link import Reply, packed
 from riskd.store.route import route_to
 from riskd.store.script import OBSERVE, SCRIPTS, SETTLE, Script
 
+_T = TypeVar("_T")
+
+OUTCOME_WINDOW_S: Final = 7 * 86400
+"""How long an attempt waits for its outcome, unless the caller says otherwise."""
 COUNTED, REPEATED, CONFLICT = range(3)
 _OF_ONE_KEY: Final = ("WRONGTYPE", "ERR")
 """Errors that say something of one key only: they degrade this lookup and leave the breaker alone."""
 _OF_THE_SERVER: Final = ("READONLY", "MASTERDOWN", "NOAUTH")
 """Errors after which another connection may find a better server."""
+
+
+_Seen = tuple[Observation, bytes | None]
+"""What is known, and the epoch of the history it comes from."""
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -38,7 +49,7 @@ class Store:
     """History and counters over the Redis protocol.
 
     Every call ends within `budget_s` with an answer or StoreUnavailable; nothing is tried again, since the caller
-    has a deadline of its own. `outcome_window_s` is how long an attempt waits for its outcome.
+    has a deadline of its own.
     """
 
     def __init__(
@@ -47,15 +58,14 @@ class Store:
         marker: Path,
         *,
         budget_s: float = 0.05,
-        outcome_window_s: int = 7 * 86400,
         prefix: str = "riskd",
     ) -> None:
         self._keys = Keys(prefix)
         self._epoch = Epoch(marker)
         self._budget_s = budget_s
-        self._window_s = outcome_window_s
         self._route = route_to(target, budget_s=budget_s, preload=tuple(script.load() for script in SCRIPTS))
         self._breaker = Breaker(self._probe)
+        self.entries = Entries(self._run, self._send, self._keys)
         self._encode = msgspec.msgpack.Encoder().encode
         self._observation = msgspec.msgpack.Decoder(Observation).decode
         self._attempt = msgspec.msgpack.Decoder(Attempt).decode
@@ -67,30 +77,95 @@ class Store:
         """Whether the store answered lately: False while the breaker is open."""
         return not self._breaker.open
 
-    async def observe(self, attempt: Attempt) -> Observation:
-        """Count the attempt and return what is known of its entities.
+    def keep_to(self, budget_s: float) -> None:
+        """Let every call that is made from now on end within another budget."""
+        self._budget_s = budget_s
+        self._route.keep_to(budget_s)
 
-        A request id seen before within 24 hours returns the first's observation and counts nothing. Raises
-        ConflictError when that had another digest, StoreUnavailable within the budget.
+    async def observe(self, attempt: Attempt, counts: Counts | None = None) -> Observation:
+        """Count the attempt and return what is known of its entities; raises what `observe_all` would put in place."""
+        (seen,) = await self.observe_all([attempt], counts=[counts])
+        if isinstance(seen, RiskdError):
+            raise seen
+        return seen
+
+    async def observe_all(
+        self,
+        attempts: Sequence[Attempt],
+        budget_s: float | None = None,
+        outcome_window_s: int = OUTCOME_WINDOW_S,
+        counts: Sequence[Counts | None] = (),
+    ) -> list[Observation | RiskdError]:
+        """Count attempts one after the other, in one round trip, and return what is known of each one's entities.
+
+        A request id seen before within 24 hours returns the first's observation and counts nothing. In place of an
+        observation stands a ConflictError when that had another digest, a StoreUnavailable when there was no answer
+        within the budget (`budget_s` in place of the store's own). The attempts wait `outcome_window_s` for their
+        outcomes. `counts` says what the policy's velocities count of each attempt; empty when there are none.
         """
+        counts = counts or (None,) * len(attempts)
+        found: list[_Seen | RiskdError]
         if self._route.together:
-            layout, keys = self._keys.together(attempt)
-            reply = await self._run(OBSERVE, keys, layout, self._encode(attempt), self._window_s)
-            seen, epoch = self._read(reply), reply[1]
+            found = await self._observe_together(attempts, counts, budget_s, outcome_window_s)
         else:
-            seen, epoch = await self._observe_apart(attempt)
-        if epoch != self._epoch.held or epoch is None:
-            lost = await self._lost(epoch, attempt.now)
-        else:
-            lost = False
-            if attempt.now >= self._renew_at:
-                self._renew(attempt.now)
-        return replace(seen, history_lost=True) if lost else seen
+            apart = [
+                _caught(self._observe_apart(attempt, count, budget_s, outcome_window_s))
+                for attempt, count in zip(attempts, counts, strict=True)
+            ]
+            found = await asyncio.gather(*apart)
+        lost: dict[bytes | None, bool] = {}
+        return [
+            one if isinstance(one, RiskdError) else await self._marked(*one, attempt.now, lost)
+            for attempt, one in zip(attempts, found, strict=True)
+        ]
 
-    async def _observe_apart(self, attempt: Attempt) -> tuple[Observation, bytes | None]:
-        calls = self._keys.apart(attempt)
+    async def _observe_together(
+        self, attempts: Sequence[Attempt], counts: Sequence[Counts | None], budget_s: float | None, window_s: int
+    ) -> list[_Seen | RiskdError]:
+        commands = []
+        for attempt, count in zip(attempts, counts, strict=True):
+            layout, keys = self._keys.together(attempt)
+            told: tuple[bytes, ...] = ()
+            if count is not None:
+                letters, names, told = velocities.together(count, self._keys)
+                layout += letters
+                keys += names
+            commands.append(OBSERVE.call(keys, layout, self._encode(attempt), window_s, *told))
+        try:
+            replies = await self._run_all(self._keys.epoch, OBSERVE, commands, budget_s)
+        except StoreUnavailable as error:
+            return [error] * len(attempts)
+        found: list[_Seen | RiskdError] = []
+        for reply in replies:
+            try:
+                found.append((self._read(_given(reply)), reply[1]))
+            except RiskdError as error:
+                found.append(error)
+        return found
+
+    async def _marked(
+        self, seen: Observation, epoch: bytes | None, now: float, lost: dict[bytes | None, bool]
+    ) -> Observation | RiskdError:
+        """Mark what comes from another history than this installation knew; `lost` keeps the verdict on each epoch."""
+        if epoch is not None and epoch == self._epoch.held:
+            if now >= self._renew_at:
+                self._renew(now)
+            return seen
+        if epoch not in lost:
+            try:
+                lost[epoch] = await self._lost(epoch, now)
+            except StoreUnavailable as error:
+                return error
+        return replace(seen, history_lost=True) if lost[epoch] else seen
+
+    async def _observe_apart(
+        self, attempt: Attempt, counts: Counts | None, budget_s: float | None, window_s: int
+    ) -> _Seen:
+        beside, told = ([], {}) if counts is None else velocities.apart(counts, self._keys)
+        calls = self._keys.apart(attempt, beside)
         packed = self._encode(attempt)
-        replies = await self._all(self._run(OBSERVE, keys, layout, packed, self._window_s) for layout, keys in calls)
+        runs = (self._run(OBSERVE, keys, layout, packed, window_s, *told.get(layout[0], ())) for layout, keys in calls)
+        replies = await self._all(runs, budget_s)
         parts = {layout[0]: (self._read(reply), reply) for (layout, _), reply in zip(calls, replies, strict=True)}
         # The whole request's own entry says which decision this is, whatever a lost race left at an entity.
         first, _ = parts.get("q") or parts["o"]
@@ -112,6 +187,7 @@ class Store:
             network_counts=parts["n"][0].network_counts if "n" in parts else None,
             device_counts=parts["d"][0].device_counts if "d" in parts else None,
             payload=payload,
+            velocities=velocities.joined(counts, [part.velocities for part, _ in parts.values()]),
             repeated=first.repeated,
         )
         return seen, parts["e"][1][1]
@@ -126,8 +202,10 @@ class Store:
             raise StoreUnavailable(f"the store holds what riskd did not write ({error})") from error
         return replace(seen, repeated=True) if status == REPEATED else seen
 
-    async def settle(self, decision_id: str, settlement: Settlement) -> Settled:
-        """Do what the outcome of a decision asks for; the same outcome again changes nothing.
+    async def settle(
+        self, decision_id: str, settlement: Settlement, outcome_window_s: int = OUTCOME_WINDOW_S
+    ) -> Settled:
+        """Do what the outcome of a decision asks for; the same outcome again changes nothing for `outcome_window_s`.
 
         Raises RequestError with status 404 when no attempt of this decision waits for an outcome.
         """
@@ -139,7 +217,7 @@ class Store:
             attempt = self._attempt(kept)
         except msgspec.DecodeError as error:
             raise StoreUnavailable(f"the store holds what riskd did not write ({error})") from error
-        arguments = (kept, self._encode(settlement), self._window_s)
+        arguments = (kept, self._encode(settlement), outcome_window_s)
         entities = [
             (letter, self._keys.entity(letter, name))
             for letter, field in ENTITIES[:3]
@@ -167,8 +245,21 @@ class Store:
         """
         keys = self._keys.subject(subject)
         token = await self._send(keys[0], "HGET", "token")
-        await self._send(keys[0], "UNLINK", *keys[1:])
+        counted = f"{keys[0]}{VELOCITIES}"
+        sets = velocities.sets_of(await self._send(counted, "GET"))
+        await self._send(keys[0], "UNLINK", *keys[1:], *[f"{counted}{name}" for name in sets])
         return token.decode() if token else None
+
+    def disown(self, attempt: Attempt) -> None:
+        """Forget an attempt's ids, beside the answer: nobody was told of it, and a repeat of it is a new one.
+
+        What it counted stays counted.
+        """
+        keys = [self._keys.pending(attempt.decision_id)]
+        if attempt.request_id is not None:
+            keys.append(self._keys.entity("q", attempt.request_id))
+        for key in keys:
+            self._later(self._send(key, "UNLINK"))
 
     async def accept_loss(self, now: float) -> None:
         """Begin a new epoch that all processes adopt: what was lost is no fault any more."""
@@ -191,11 +282,12 @@ class Store:
     async def ping(self) -> bool:
         """Ask whether the store takes writes, and return whether its history is the one this installation knows."""
         await self._probe()
-        return self._epoch.judge(await self._call(self._keys.epoch, packed("GET", self._keys.epoch))) != "lost"
+        (held,) = await self._ask(self._keys.epoch, packed("GET", self._keys.epoch))
+        return self._epoch.judge(_given(held)) != "lost"
 
     async def _probe(self) -> None:
         await self._route.alive()
-        await self._call(self._keys.probe, packed("SET", self._keys.probe, 1, "PX", 1000))
+        _given(*await self._ask(self._keys.probe, packed("SET", self._keys.probe, 1, "PX", 1000)))
 
     async def close(self) -> None:
         """Finish what runs aside and drop the connections."""
@@ -205,48 +297,55 @@ class Store:
         await self._route.close()
 
     async def _run(self, script: Script, keys: list[str], *arguments: str | bytes | int) -> Reply:
-        command = script.call(keys, *arguments)
-        try:
-            return await self._guarded(keys[0], command)
-        except _ScriptMissing:
-            _, reply = await asyncio.gather(self._guarded(keys[0], script.load()), self._guarded(keys[0], command))
-            return reply
+        (reply,) = await self._run_all(keys[0], script, [script.call(keys, *arguments)])
+        return _given(reply)
+
+    async def _run_all(
+        self, key: str, script: Script, commands: Sequence[bytes], budget_s: float | None = None
+    ) -> list[Reply]:
+        """Run a script several times; what the server did not hold is loaded and run again."""
+        replies = await self._guarded(key, *commands, budget_s=budget_s)
+        missing = [i for i, reply in enumerate(replies) if type(reply) is _ScriptMissing]
+        if missing:
+            again = await self._guarded(key, script.load(), *[commands[i] for i in missing], budget_s=budget_s)
+            for i, reply in zip(missing, again[1:], strict=True):
+                replies[i] = reply
+        return replies
 
     async def _send(self, key: str, name: str, *arguments: str | bytes | float) -> Reply:
-        return await self._guarded(key, packed(name, key, *arguments))
+        return _given(*await self._guarded(key, packed(name, key, *arguments)))
 
-    async def _guarded(self, key: str, command: bytes) -> Reply:
-        """Call through the breaker."""
+    async def _guarded(self, key: str, *commands: bytes, budget_s: float | None = None) -> list[Reply]:
+        """Ask through the breaker."""
         if self._breaker.open:
             raise StoreUnavailable("the store is down; waiting for it to come back")
         try:
-            reply = await self._call(key, command)
-        except _ScriptMissing:
-            raise
-        except _Refused as error:
-            if not error.of_one_key:
-                self._breaker.failed()
-            raise
+            replies = await self._ask(key, *commands, budget_s=budget_s)
         except StoreUnavailable:
             self._breaker.failed()
             raise
-        self._breaker.succeeded()
-        return reply
+        refused = [reply for reply in replies if type(reply) is _Refused]
+        if any(not reply.of_one_key for reply in refused):
+            self._breaker.failed()
+        else:
+            self._breaker.succeeded()
+        return replies
 
-    async def _call(self, key: str, command: bytes) -> Reply:
-        reply = await self._route.call(key, command)
-        if type(reply) is ReplyError:
-            text = str(reply)
-            if text.startswith("NOSCRIPT"):
-                raise _ScriptMissing
-            if text.startswith(_OF_THE_SERVER):
-                self._route.drop(key, "the store changed its part")
-            raise _Refused(text)
-        return reply
+    async def _ask(self, key: str, *commands: bytes, budget_s: float | None = None) -> list[Reply]:
+        """Return the replies; an error that the server answered with stands in place of its reply."""
+        replies = await self._route.call(key, *commands, budget_s=budget_s)
+        return [self._refusal(key, str(reply)) if type(reply) is ReplyError else reply for reply in replies]
 
-    async def _all(self, calls: Iterable[Awaitable[Reply]]) -> list[Reply]:
+    def _refusal(self, key: str, text: str) -> StoreUnavailable:
+        if text.startswith("NOSCRIPT"):
+            return _ScriptMissing("the server does not keep scripts")
+        if text.startswith(_OF_THE_SERVER):
+            self._route.drop(key, "the store changed its part")
+        return _Refused(text)
+
+    async def _all(self, calls: Iterable[Awaitable[Reply]], budget_s: float | None = None) -> list[Reply]:
         try:
-            async with asyncio.timeout(self._budget_s):
+            async with asyncio.timeout(self._budget_s if budget_s is None else budget_s):
                 return await asyncio.gather(*calls)
         except TimeoutError as error:
             self._breaker.failed()
@@ -276,3 +375,18 @@ class _Refused(StoreUnavailable):
 
 class _ScriptMissing(StoreUnavailable):
     """The server does not hold the script (any more)."""
+
+
+def _given(reply: Reply) -> Reply:
+    """Return a reply, or raise the error that stands in its place."""
+    if isinstance(reply, StoreUnavailable):
+        raise reply
+    return reply
+
+
+async def _caught(work: Awaitable[_T]) -> _T | RiskdError:
+    """Return what the work returns, or the error it raises."""
+    try:
+        return await work
+    except RiskdError as error:
+        return error

@@ -20,7 +20,8 @@ from redis.sentinel import Sentinel
 from riskd.errors import StoreUnavailable
 from riskd.store.attempt import Attempt
 from riskd.store.connect import Target, parse
-from riskd.store.keys import SUBJECT_PARTS, Keys
+from riskd.store.keys import SUBJECT_PARTS, VELOCITIES, Keys
+from riskd.store.velocities import sets_of
 
 SCAN_COUNT = 1000
 TIMEOUT_S = 10.0
@@ -122,7 +123,8 @@ def rekey(url: str, rename: Callable[[str], str], prefix: str = "riskd") -> Reke
             moves = _Moves(client, keys.moved(rename("")), rename)
             for names in _batches(_entities(client, f"{prefix}:{{s:")):
                 for old, new in moves.begin(names).items():
-                    for part in SUBJECT_PARTS:
+                    sets = sets_of(client.get(keys.entity("s", old) + VELOCITIES))
+                    for part in (*[f"{VELOCITIES}{name}" for name in sets], *SUBJECT_PARTS):
                         _move(client, keys.entity("s", old) + part, keys.entity("s", new) + part)
                     subjects += 1
             for names in _batches(_entities(client, f"{prefix}:{{o:")):

@@ -1,6 +1,5 @@
 """The model at work: calibration, bounds, batches, explanations and failures."""
 
-import ctypes
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,20 +34,20 @@ def test_one_in_a_hundred_honest_attempts_is_at_least_099(model: Model, honest_r
 
 
 def test_a_row_scores_alone_as_in_a_batch(model: Model, honest_rows: RowMaker) -> None:
-    """`score` with None for unknown and `scores` with NaN for unknown give the same numbers."""
+    """One row with None for unknown and many with NaN for unknown give the very same numbers."""
     rows = honest_rows(300, 4)
-    alone = [model.score([None if np.isnan(v) else float(v) for v in row]) for row in rows]
-    assert alone == pytest.approx(model.scores(rows).tolist(), abs=1e-9)
+    alone = [model.score_all([[None if np.isnan(v) else float(v) for v in row]])[0] for row in rows]
+    assert alone == model.scores(rows).tolist()
 
 
 def test_odd_rows_score_high(model: Model) -> None:
     """A row far outside all that was seen is odder than nearly every honest row."""
-    assert model.score([500.0] * len(FEATURES)) > 0.99
+    assert model.score_all([[500.0] * len(FEATURES)])[0] > 0.99
 
 
 def test_unknown_everywhere_is_answered(model: Model) -> None:
     """A vector of unknowns gets a score, not an error."""
-    assert 0.0 <= model.score([None] * len(FEATURES)) <= 0.9999
+    assert 0.0 <= model.score_all([[None] * len(FEATURES)])[0] <= 0.9999
 
 
 def test_explanation_names_the_odd_feature_first(model: Model) -> None:
@@ -64,7 +63,7 @@ def test_explanation_names_the_odd_feature_first(model: Model) -> None:
 def test_a_vector_of_another_width_is_an_error(model: Model, vector: list[float]) -> None:
     """A vector that does not fit is a ModelError, so the caller judges without the model."""
     with pytest.raises(ModelError, match="runtime failed"):
-        model.score(vector)
+        model.score_all([vector])
 
 
 class _BrokenSession:
@@ -79,18 +78,6 @@ class _BrokenSession:
     def get_outputs(self) -> list[object]:
         return [type("Named", (), {"name": "score"})()]
 
-    def io_binding(self) -> "_BrokenSession":
-        return self
-
-    def bind_cpu_input(self, _name: str, _row: np.ndarray) -> None:
-        pass
-
-    def bind_output(self, *bound: object) -> None:
-        self._address = bound[-1]
-
-    def run_with_iobinding(self, _binding: "_BrokenSession") -> None:
-        ctypes.c_float.from_address(self._address).value = self._answer
-
     def run(self, _outputs: list[str], _inputs: dict[str, object]) -> list[np.ndarray]:
         return [np.array([[self._answer]], dtype=np.float32)]
 
@@ -98,9 +85,9 @@ class _BrokenSession:
 @pytest.mark.parametrize("answer", [float("nan"), float("inf"), float("-inf")])
 def test_fault_9_a_score_that_is_no_number_is_an_error(manifest: Manifest, answer: float) -> None:
     """NaN or infinity from the runtime never becomes a score."""
-    model = Model(manifest, _BrokenSession(answer))  # type: ignore[arg-type]
+    model = Model(manifest, _BrokenSession(answer))
     with pytest.raises(ModelError, match="no number"):
-        model.score([1.0] * len(FEATURES))
+        model.score_all([[1.0] * len(FEATURES)])
 
 
 @given(st.floats(-1, 2), st.floats(-1, 2))

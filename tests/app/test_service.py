@@ -118,7 +118,7 @@ def test_restart_under_load_loses_no_record(riskd: Riskd) -> None:
     before = set(running.worker_pids())
     with Load(running, callers=8) as load:
         time.sleep(0.3)
-        running.process.send_signal(signal.SIGHUP)
+        running.process.send_signal(signal.SIGUSR2)
         assert eventually(lambda: len(set(running.worker_pids()) - before) >= 2)
         time.sleep(0.5)
         assert running.end() == 0
@@ -184,7 +184,7 @@ def test_14_a_wrong_policy_refuses_to_start(riskd: Riskd) -> None:
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (1, "")
     (line,) = [line for line in err.splitlines() if not line.startswith("{")]
-    assert line.startswith(f"riskd: {riskd.policy}: ")
+    assert line.startswith(f"riskd: {riskd.policy}:1:1: ")
     assert "new_device" in line
 
 

@@ -1,9 +1,9 @@
 """Addresses."""
 
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from riskd.enrich.address import parse_address
@@ -40,18 +40,39 @@ def test_reads_addresses(text: str, canonical: str, version: int, prefix: str) -
         "255.255.255.255",
         "192.0.2.1",
         "240.0.0.1",
+        "0.255.255.255",
+        "172.16.0.0",
+        "172.31.255.255",
+        "198.19.255.255",
         "::1",
         "::",
         "fe80::1",
         "fc00::1",
         "ff02::1",
         "2001:db8::1",
+        "2001:0:4136::1",
+        "1fff::1",
+        "3fff:fff::1",
+        "4000::",
+        "fec0::1",
         "::ffff:10.0.0.1",
     ],
 )
 def test_private_addresses(text: str) -> None:
     """What is not globally routed is private."""
     assert parse_address(text).private
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1.0.0.0", "9.255.255.255", "172.15.255.255", "172.32.0.0", "192.167.255.255", "192.169.0.0"),
+        *("223.255.255.255", "2001:200::1", "2000::", "3ffe:ffff::1", "2a02:c7d::1", "::ffff:81.2.69.142"),
+    ],
+)
+def test_public_addresses(text: str) -> None:
+    """What is globally routed is public, up to the very edges of what is not."""
+    assert not parse_address(text).private
 
 
 @pytest.mark.parametrize(
@@ -92,13 +113,30 @@ def test_refuses_anything_else(text: str) -> None:
 
 
 @given(st.text(max_size=80) | st.ip_addresses().map(str) | st.from_regex(r"[0-9a-f:.%\[\]/]{1,46}", fullmatch=True))
-def test_never_raises_anything_else(text: str) -> None:
-    """Whatever text comes, it is an address or a RequestError."""
+@example("::ffff:1.2.3.4")
+@example("::ffff:01.2.3.4")
+@example("1:2:3:4:5:6:7::")
+@example("1:2:3:4:5:6:1.2.3.4")
+@example("00001::")
+@example("1:0:0:2:0:0:0:3")
+@example("1:0:2:3:4:5:6:7")
+def test_agrees_with_the_standard_library(text: str) -> None:
+    """Whatever text comes, it is the address that Python's own parser sees in it, or a RequestError."""
     try:
-        address = parse_address(text)
-    except RequestError:
+        parsed = ip_address(text)
+    except ValueError:
+        parsed = None
+    if parsed is None or "%" in text:
+        with pytest.raises(RequestError):
+            parse_address(text)
         return
-    parsed = ip_address(text)
-    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    assert address.value == int(mapped or parsed)
+    address = parse_address(text)
+    if isinstance(parsed, IPv6Address):
+        parsed = parsed.ipv4_mapped or parsed
+    assert (address.version, address.value) == (parsed.version, int(parsed))
     assert parse_address(address.text) == address
+    prefix = ip_network((parsed, 24 if parsed.version == 4 else 48), strict=False)
+    host = str(parsed) if parsed.version == 4 else str(ip_network((parsed, 64), strict=False))
+    assert (address.prefix, address.host) == (str(prefix), host)
+    if address.value >> 32:  # the last 32 bits alone may also be written as an IPv4 address
+        assert address.text == str(parsed)

@@ -13,6 +13,7 @@ from riskd.enrich.enrich import Draft, Enricher
 from riskd.enrich.geo import Geo
 from riskd.enrich.identity import Keep, KeptField, Pseudonyms
 from riskd.enrich.install import installed
+from riskd.enrich.leaked import LeakedCredentials
 from riskd.enrich.lists import NetworkLists
 from riskd.enrich.sources import sources
 from riskd.errors import ConfigError, DataError, RequestError
@@ -201,6 +202,40 @@ def test_lists(tmp_path: Path) -> None:
     assert "junk" in enricher.refresh()[0]
 
 
+@pytest.mark.parametrize(
+    ("said", "prefix", "leaked"),
+    [
+        (None, None, None),
+        (None, "F3BBBD66A6", True),  # of hunter2
+        (None, "f3bbbd66a63d", True),
+        (None, "F3BBBD66A7", False),
+        (False, "F3BBBD66A6", False),
+        (True, "F3BBBD66A7", True),
+    ],
+)
+def test_leaked_credentials(tmp_path: Path, said: bool | None, prefix: str | None, leaked: bool | None) -> None:
+    """The caller's word stands; without it the hash set tells of a prefix; without both nothing is known."""
+    path = tmp_path / "pwned.txt"
+    path.write_text("F3BBBD66A63D4BF1747940578EC3D0103530E21D:17043\n")
+    subject = Subject(leaked_credential=said, credential_hash_prefix=prefix)
+    made = draft(Enricher(NAMES, Geo(tmp_path), leaked=LeakedCredentials(path)), subject=subject)
+    assert (made.subject.leaked_credential, made.down) == (leaked, ())
+    assert prefix is None or prefix not in repr(made)
+    assert draft(Enricher(NAMES, Geo(tmp_path)), subject=subject).subject.leaked_credential is said
+
+
+def test_leaked_credentials_written_over(tmp_path: Path) -> None:
+    """A set that can no longer be asked costs its fact and is named, for those whose password would be looked up."""
+    path = tmp_path / "pwned.txt"
+    path.write_text("F3BBBD66A63D4BF1747940578EC3D0103530E21D:17043\n")
+    enricher = Enricher(NAMES, Geo(tmp_path), leaked=LeakedCredentials(path))
+    path.write_text("junk")
+    asked = draft(enricher, subject=Subject(credential_hash_prefix="F3BBBD66A6"))
+    assert (asked.subject.leaked_credential, asked.down) == (None, ("leaked_credentials",))
+    assert draft(enricher, subject=Subject()).down == ()
+    assert "pwned.txt" in enricher.refresh()[0]
+
+
 WriteMmdb = Callable[..., Path]
 
 
@@ -248,11 +283,13 @@ def test_sources(tmp_path: Path, write_mmdb: WriteMmdb) -> None:
     city = write_mmdb("city.mmdb", "GeoLite2-City", {"81.2.69.0/24": {"country": {"iso_code": "GB"}}})
     (tmp_path / "feed.txt").write_text("81.2.69.0/24\n")
     lists = NetworkLists({"feed": tmp_path / "feed.txt"})
-    enricher = Enricher(NAMES, Geo(tmp_path, city=city), lists)
+    (tmp_path / "pwned.txt").write_text(f"{'0' * 40}\n")
+    enricher = Enricher(NAMES, Geo(tmp_path, city=city), lists, leaked=LeakedCredentials(tmp_path / "pwned.txt"))
     listed = {source.name: source for source in sources(enricher, tmp_path, datetime.now(UTC))}
     assert listed["GeoLite2-City"].path == str(city)
     assert listed["GeoLite2-City"].age_days == 0
     assert listed["feed"].entries == 1
+    assert listed["leaked credentials"].path == str(tmp_path / "pwned.txt")
     assert {"iporigin", "iptocc", "countries", "disposable-email-domains", "ua-parser", "crawlerdetect"} < set(listed)
     assert all(source.licence for source in listed.values())
     assert installed(tmp_path) == {}

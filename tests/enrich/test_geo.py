@@ -12,7 +12,7 @@ from riskd.enrich.address import parse_address
 from riskd.enrich.countries import countries, country_place
 from riskd.enrich.geo import Geo
 from riskd.enrich.records import KnownNetwork
-from riskd.errors import DataError
+from riskd.errors import DataError, RequestError
 from riskd.facts import PlaceFacts
 
 WriteMmdb = Callable[..., Path]
@@ -187,17 +187,52 @@ def test_refuses_what_is_no_city_database(tmp_path: Path, write_mmdb: WriteMmdb)
         assert "\n" not in str(caught.value)
 
 
+def _city(geo: Geo) -> str | None:
+    place = geo.find(IP.text).place
+    return place.city if place else None
+
+
 def test_swaps_a_changed_file(tmp_path: Path, write_mmdb: WriteMmdb) -> None:
     """A changed database takes over at the next refresh, also one that was overwritten in place."""
     path = write_mmdb("city.mmdb", "GeoLite2-City", {"81.2.69.0/24": LONDON})
     geo = Geo(tmp_path, city=path)
-    assert geo.place(IP).city == "London"
+    assert _city(geo) == "London"
     new = write_mmdb("new.mmdb", "GeoLite2-City", {"81.2.69.0/24": TOKYO, "1.0.0.0/24": TOKYO})
     path.write_bytes(new.read_bytes())
-    assert geo.place(IP).city == "London"
+    assert _city(geo) == "London"
     assert geo.refresh() == ()
-    assert geo.place(IP).city == "Tokyo"
+    assert _city(geo) == "Tokyo"
     assert len(list((tmp_path / "geo" / "live").iterdir())) == 1
+
+
+def test_remembers_addresses(tmp_path: Path, write_mmdb: WriteMmdb) -> None:
+    """An address is looked up once, and addresses of one place and network share what is known of these."""
+    geo = Geo(tmp_path, city=write_mmdb("city.mmdb", "GeoLite2-City", {"81.2.0.0/16": LONDON}))
+    found = geo.find(IP.text)
+    assert geo.find(IP.text) is found
+    assert (found.address, found.place, found.network) == (IP, geo.place(IP), geo.network(IP))
+    other = geo.find("81.2.7.7")
+    assert other.address.text == "81.2.7.7"
+    assert other.place is found.place
+    assert other.network is found.network
+    assert geo.find("::ffff:81.2.69.142") == found
+    with pytest.raises(RequestError):
+        geo.find("nowhere")
+
+
+def test_does_not_remember_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be read is looked up again the next time, and what could be read is told meanwhile."""
+    geo = Geo(tmp_path)
+
+    def fail(_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(geo, "network", fail)
+        found = geo.find(IP.text)
+        assert found.network is None
+        assert found.place == geo.place(IP)
+    assert geo.find(IP.text).network == geo.network(IP)
 
 
 def test_bad_files_leave_the_last_good_one(tmp_path: Path, write_mmdb: WriteMmdb) -> None:
@@ -233,7 +268,8 @@ def test_swap_during_lookups(tmp_path: Path, write_mmdb: WriteMmdb) -> None:
         try:
             while not stop.is_set():
                 number = (number + 1) % 65_536
-                seen.add(geo.place(parse_address(f"81.2.{number >> 8}.{number & 255}")).city)
+                place = geo.find(f"81.2.{number >> 8}.{number & 255}").place
+                seen.add(place.city if place else None)
         except BaseException as error:  # noqa: BLE001 - collected for the assertion
             failures.append(error)
 

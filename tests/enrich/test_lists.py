@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskd.enrich.address import Address, parse_address
-from riskd.enrich.lists import MAX_ENTRIES, DenyList, NetworkLists
+from riskd.enrich.lists import MAX_ENTRIES, AddressList, NetworkLists
 from riskd.enrich.ranges import RangeTable, WideColumn, flatten
 from riskd.errors import DataError
 
@@ -54,7 +54,7 @@ def address(text: str) -> Address:
 )
 def test_lookups(ip: str | None, asn: int | None, today: date, holds: bool | None) -> None:
     """Addresses, prefixes and ASNs are held until their last day; what is not known is not said."""
-    deny = DenyList(LIST.splitlines(), "list")
+    deny = AddressList(LIST.splitlines(), "list")
     assert deny.entries == 6
     assert deny.holds(address(ip) if ip else None, asn, today) is holds
 
@@ -63,7 +63,7 @@ def test_names_every_mistake_by_line() -> None:
     """A list with mistakes is refused as a whole, with line, word and reason of the first ten."""
     lines = ["1.2.3.4", "1.2.3.4/33", "1.2.3.4/24", "junk", "AS", "::1/x", "1.2.3.4 # until tomorrow", "x" * 5000]
     with pytest.raises(DataError) as caught:
-        DenyList([*lines, *["?"] * 100], "feed.txt")
+        AddressList([*lines, *["?"] * 100], "feed.txt")
     message = str(caught.value)
     assert message.startswith("feed.txt: line 2: ")
     for line, word in ((3, "after its prefix"), (4, "'junk'"), (5, "'AS'"), (6, "prefix length"), (7, "'tomorrow'")):
@@ -104,12 +104,12 @@ def test_files_are_reloaded(tmp_path: Path) -> None:
 def test_a_million_entries() -> None:
     """A million addresses are taken, one more is refused."""
     lines = [f"{(n * 4099) >> 16 & 255}.{n >> 16 & 15}.{n >> 8 & 255}.{n & 255}\n" for n in range(MAX_ENTRIES)]
-    deny = DenyList(lines, "big")
+    deny = AddressList(lines, "big")
     assert deny.entries == MAX_ENTRIES
     assert all(deny.holds(address(lines[n].strip()), 1, TODAY) for n in (0, 77_777, MAX_ENTRIES - 1))
     assert not deny.holds(address("81.200.69.142"), 1, TODAY)
     with pytest.raises(DataError, match="more than 1,000,000"):
-        DenyList([*lines, "1.2.3.4"], "big")
+        AddressList([*lines, "1.2.3.4"], "big")
 
 
 @given(
@@ -141,7 +141,7 @@ def test_wide_columns_are_sequences() -> None:
 def test_hostile_lines(lines: list[str]) -> None:
     """Whatever a list holds, it is read or refused with DataError."""
     try:
-        entries = DenyList(lines, "hostile").entries
+        entries = AddressList(lines, "hostile").entries
     except DataError:
         return
     assert entries <= len(lines)

@@ -60,7 +60,7 @@ class Rig:
         self.amend(
             **{"anomaly": {"missing": "rules_only"}, "deadlines": {"store": f"{BUDGET_S * 1000:.0f}ms"}} | policy
         )
-        scopes = ["decide", "outcome", "admin"]
+        scopes = ["decide", "outcome", "policy", "admin"]
         self.key = create_key(self.data / "secrets" / "keys.json", "tests", scopes, now=datetime.now(UTC)).text
         self.environment: dict[str, str] = {}
         self.running: list[Running] = []

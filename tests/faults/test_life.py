@@ -43,7 +43,7 @@ def test_case_30_restart_under_load_with_two_workers(rig: Rig) -> None:
     before = set(running.worker_pids())
     with Callers(running, 8) as load:
         assert eventually(lambda: len(load.answers) > 200)
-        running.process.send_signal(signal.SIGHUP)
+        running.process.send_signal(signal.SIGUSR2)
         assert eventually(lambda: len(set(running.worker_pids()) - before) == 2)
         assert eventually(lambda: not before & set(running.worker_pids()))
         renewed_at = len(load.answers)

@@ -20,19 +20,19 @@ UNITS = {
 FLAGS_AND_TEXTS = {
     "country", "network_kind", "tor", "proxy", "hosting", "address_denied", "bot", "currency", "leaked", "endpoint",
     "email_disposable", "action_name", "auth_context", "path_obfuscated", "device_family_changed", "user_agent_faults",
-    "familiar",
+    "familiar", "deny_lists",
 }  # fmt: skip
 COUNTS_AND_AMOUNTS = {
     "lists_naming_ip", "device_contradictions", "confirmed_successes", "amount", "confirmed_subjects_on_ip",
     "confirmed_subjects_on_network",
 }  # fmt: skip
-NEVER_UNKNOWN = {"action_name", "familiar"}
-"""An action always has a name; what only explains hits away is 0 where nothing is known."""
+NEVER_UNKNOWN = {"action_name", "familiar", "deny_lists"}
+"""An action always has a name; what explains hits away is 0 where nothing is known; without lists none names it."""
 
 
 @pytest.mark.parametrize("declared", FEATURES.values(), ids=FEATURES.keys())
 def test_unknown_when_nothing_is_known(declared: Feature) -> None:
-    """Of an attempt with nothing but a time and an action name, all features but those two are unknown."""
+    """Of an attempt with nothing but a time and an action name, all features but those three are unknown."""
     facts = attempt()
     value = declared.compute(facts, Population()) if declared.needs_population else declared.compute(facts)
     assert value is None or declared.name in NEVER_UNKNOWN

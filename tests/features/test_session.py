@@ -6,6 +6,7 @@ import pytest
 
 from riskd.facts import PayloadSeen
 from riskd.features.session import (
+    confirmed_safe_days,
     credential_change_hours,
     replay_age_s,
     reported_days,
@@ -114,6 +115,23 @@ def test_ages_of_changes_and_reports() -> None:
     assert success_after_failures_hours(attempt(history=history())) == 87_600.0
     assert credential_change_hours(attempt(history=history())) == 87_600.0
     assert reported_days(attempt(history=history())) == 3650.0
+
+
+@pytest.mark.parametrize(
+    ("known", "reported", "safe"),
+    [
+        ({}, 3650.0, 3650.0),
+        ({"reported_age_s": 2 * 86_400.0}, 2.0, 3650.0),
+        ({"reported_age_s": 2 * 86_400.0, "last_confirmed_age_s": 3 * 86_400.0}, 2.0, 3650.0),
+        ({"reported_age_s": 2 * 86_400.0, "last_confirmed_age_s": 86_400.0}, 3650.0, 3650.0),
+        ({"reported_age_s": 2 * 86_400.0, "confirmed_safe_age_s": 86_400.0}, 2.0, 1.0),
+        ({"reported_age_s": 2 * 86_400.0, "last_confirmed_age_s": 0.0, "confirmed_safe_age_s": 86_400.0}, 2.0, 1.0),
+    ],
+)
+def test_a_success_answers_a_report_that_is_not_set_aside(known: dict[str, Any], reported: float, safe: float) -> None:
+    """A later success answers a report, but one that was let in because somebody vouched for the subject does not."""
+    facts = attempt(history=history(**known))
+    assert (reported_days(facts), confirmed_safe_days(facts)) == (reported, safe)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,14 @@
 import asyncio
 import json
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import cast
 
-from riskd.contract import Decision, DecisionRequest, OutcomeReceipt, OutcomeReport
+from riskd.contract import Decision, OutcomeReceipt, OutcomeReport
+from riskd.counterfactual import ExplainedDecision
+from riskd.engine import Call
 from riskd.errors import ConfigError, ConflictError, RecordUnavailable, RequestError
 from riskd.http.api import Part, Readiness, build_api
 from riskd.http.door import Door
@@ -37,9 +41,14 @@ class Keys:
 class EchoEngine:
     """Allows everything; the action's name asks for delays and failures."""
 
-    async def decide(self, request: DecisionRequest, *, now: datetime, digest: str, caller: str) -> Decision:
+    async def decide_all(self, calls: Sequence[Call]) -> list[Decision | Exception]:
+        """Judge each on its own."""
+        decided = await asyncio.gather(*(self._decide(call) for call in calls), return_exceptions=True)
+        return [one if isinstance(one, Exception) else cast("Decision", one) for one in decided]
+
+    async def _decide(self, call: Call) -> Decision:
         """Return an allow whose ids tell what was received."""
-        word = request.action.name
+        word = call.request.action.name
         if word.startswith("sleep_"):
             await asyncio.sleep(float(word.removeprefix("sleep_")))
         elif word == "refuse":
@@ -50,16 +59,17 @@ class EchoEngine:
             raise RecordUnavailable("the disk is full")
         elif word == "crash":
             raise RuntimeError("secret of the house")
-        return Decision(
+        decision = Decision(
             decision="allow",
             score=0.0,
             score_range=(0.0, 0.0),
             reasons=(),
-            decision_id=digest or "none",
-            policy_revision=caller,
+            decision_id=call.request.request_id or "none",
+            policy_revision=call.caller,
             model_version=str(os.getpid()),
-            evaluated_at=now,
+            evaluated_at=call.now,
         )
+        return ExplainedDecision(**vars(decision), counterfactuals=()) if call.explain else decision
 
     async def report(self, report: OutcomeReport, *, now: datetime, caller: str) -> OutcomeReceipt:
         """Accept the report, unless its id ends in zeros."""
@@ -113,6 +123,9 @@ class EchoService:
     def drain(self) -> None:
         """Say 503 on /readyz."""
         self._draining = True
+
+    def look(self, *, again: bool) -> None:
+        """Nothing is read from files."""
 
     def refused(self, status: int) -> None:
         """Count."""

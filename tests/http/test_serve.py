@@ -72,12 +72,12 @@ def test_a_second_term_ends_at_once(start: Start) -> None:
 
 
 def test_restart_under_load_loses_nothing(start: Start) -> None:
-    """HUP replaces both workers while callers ask on; none of them fails, and new workers answer."""
+    """USR2 replaces both workers while callers ask on; none of them fails, and new workers answer."""
     running = start(workers=2, drain=0.4)
     before = set(running.worker_pids())
     with Load(running) as load:
         time.sleep(0.3)
-        running.process.send_signal(signal.SIGHUP)
+        running.process.send_signal(signal.SIGUSR2)
         deadline = time.monotonic() + PATIENCE
         while (set(running.worker_pids()) & before or len(running.worker_pids()) != 2) and time.monotonic() < deadline:
             time.sleep(0.05)

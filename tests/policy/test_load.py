@@ -1,4 +1,4 @@
-"""Every mistake in a policy file is found, with its line and the nearest right words."""
+"""Every mistake in a policy file is found, with its line, column and the nearest right words."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -26,7 +26,7 @@ def mistakes(content: str | bytes) -> tuple[Mistake, ...]:
     """The mistakes in a policy's text."""
     with pytest.raises(PolicyError) as caught:
         parse(content.encode() if isinstance(content, str) else content, "riskd.yaml")
-    assert str(caught.value).startswith("riskd.yaml: ")
+    assert str(caught.value).startswith("riskd.yaml:")
     assert "\n" not in str(caught.value)
     return caught.value.mistakes
 
@@ -39,8 +39,8 @@ def broken() -> Iterable[tuple[str, str, list[str]]]:
 
 @pytest.mark.parametrize(("text", "says"), [pytest.param(text, says, id=name) for name, text, says in broken()])
 def test_broken(text: str, says: list[str]) -> None:
-    """A broken file yields exactly these mistakes: line, place, what is wrong, and the nearest right words."""
-    assert [str(mistake) for mistake in mistakes(text)] == says
+    """A broken file yields exactly these mistakes: line, column, path, what is wrong, and the nearest right words."""
+    assert [mistake.at("riskd.yaml") for mistake in mistakes(text)] == [f"riskd.yaml:{said}" for said in says]
 
 
 @pytest.mark.parametrize(
@@ -51,17 +51,19 @@ def test_broken(text: str, says: list[str]) -> None:
         (b"version: 1\xff\n", "is not UTF-8 (byte 10)"),
         (DEFAULT.decode().encode("utf-16"), "is not UTF-8 (byte 0)"),
         (b"version: 1\xed\xa0\x80", "is not UTF-8 (byte 10)"),
-        (b"version: 1\0", "not YAML: unacceptable character"),
+        (b"version: 1\0", "not YAML: control characters are not allowed"),
         (b"- 1\n- 2\n", "must be a mapping"),
         (b"42", "must be a mapping"),
         (b"a: " + b"[" * 100_000, "nested over 32 deep"),
         (b"{a: " * 5000, "nested over 32 deep"),
-        (b"level: " + b"9" * 5000, "not YAML: Exceeds the limit"),
-        (b"level: !!int x", "not YAML: invalid literal"),
-        (b"a: !!float x", "not YAML: could not convert"),
-        (b"? {a: {b: c}}\n: d\n", "has a mapping in place of a key"),
-        (b"<<: 5", "not YAML: expected a mapping"),
-        (b"a: 1\n---\nb: 2\n", "not YAML: but found another document"),
+        (b"level: " + b"9" * 5000, "a number of 5000 digits"),
+        (b"level: !!int x", "tags (!!int) are not allowed"),
+        (b"level: ! 2", "tags (!) are not allowed"),
+        (b"level: !python/object:os.system {}", "tags (!python/object:os.system) are not allowed"),
+        (b"? {a: {b: c}}\n: d\n", "a key must be text"),
+        (b"a: &b 1\n*b : 2\n", "a key must be text"),
+        (b"a: 1\n---\nb: 2\n", "a second document begins here"),
+        (b'a: "\\ud800"', "not YAML: found invalid Unicode character escape code"),
         (b"%YAML 9.9\n---\na: 1\n", "not YAML: found incompatible"),
     ],
 )
@@ -120,7 +122,47 @@ def test_norway_stays_norway() -> None:
 def test_norway_in_old_yaml_is_a_mistake() -> None:
     """A file that asks for YAML 1.1, where `NO` is a no, is not silently misread."""
     (found,) = mistakes(f"%YAML 1.1\n---\n{LADDER}signals: {{denied_country: {{countries: [NO]}}}}\n")
-    assert found.path == "signals.denied_country.countries.0"
+    assert found.message == "asks for YAML 1.1; policies are YAML 1.2"
+    assert parse(f"%YAML 1.2\n---\n{LADDER}".encode(), "").revision == parse(LADDER.encode(), "").revision
+
+
+def test_a_byte_order_mark_is_no_mistake() -> None:
+    """A file that an editor began with a byte order mark reads like one without."""
+    assert parse(f"\ufeff{LADDER}".encode(), "").revision == parse(LADDER.encode(), "").revision
+
+
+def test_a_control_character_is_named_by_its_line() -> None:
+    """A bell in the middle of a file is a mistake of its line, also behind letters of several bytes."""
+    (found,) = mistakes(f"{LADDER}# é\nlimits: {{EUR: 1\a}}\n")
+    assert (found.line, found.message) == (6, "not YAML: control characters are not allowed")
+
+
+def test_of_very_many_mistakes_some_are_named_and_all_counted() -> None:
+    """A file with thousands of mistakes is told of with the first hundred and the number of the rest."""
+    wrong = "".join(f"  signal_{number}: {{}}\n" for number in range(3000))
+    found = mistakes(f"{LADDER}signals:\n{wrong}")
+    assert (len(found), found[0].line, found[-1].line) == (101, 6, 0)
+    assert found[-1].message == "has 2900 more mistakes"
+    classes = "".join(f"  c{number}: {{names: [login]}}\n" for number in range(500))
+    assert mistakes(f"{LADDER}actions:\n{classes}")[-1].message == "has 399 more mistakes"
+
+
+def test_a_large_policy_is_read_whole() -> None:
+    """A megabyte with hundreds of classes and resource rules and thousands of networks holds what it says."""
+    classes = "".join(
+        f"  c{n}: {{names: [{', '.join(f'a{n}_{i}' for i in range(50))}], sensitive: true}}\n" for n in range(300)
+    )
+    rules = "".join(
+        f"  - {{name: r{n}, match: {{endpoint: [{', '.join(f'/v{i}/resource_{n}/**' for i in range(100))}]}}}}\n"
+        for n in range(300)
+    )
+    networks = ", ".join(f"10.{n >> 8}.{n & 255}.0/24" for n in range(10_000))
+    text = f"{LADDER}actions:\n{classes}resources:\n{rules}lists: {{deny: {{networks: [{networks}]}}}}\n"
+    assert 0.9 * MAX_BYTES < len(text) <= MAX_BYTES
+    policy = parse(text.encode(), "")
+    assert len(policy.file.lists.deny.networks) == 10_000
+    plan = policy.plan("a299_49", "/v99/resource_299/x", "GET", None)
+    assert (plan.action, plan.sensitive) == ("c299", True)
 
 
 def test_the_revision_follows_the_content() -> None:

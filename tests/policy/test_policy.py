@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from riskd.contract import Outcome, StepUp
 from riskd.policy import Plan, Policy, Question
 from riskd.policy.load import SHIPPED, load, parse
-from riskd.policy.policy import _bind, glob_to_regex
+from riskd.policy.policy import MAX_PLANS, OTHER, _bind, _path_matcher, glob_to_regex
 from riskd.signals import SIGNALS
 from tests.attempts import NOON
 
@@ -87,7 +87,9 @@ def plan(action: str, path: str | None = None, method: str | None = None, kind: 
 
 def found(glob: str, path: str) -> bool:
     """Whether an endpoint glob matches, as the policy asks it."""
-    return re.match(glob_to_regex(glob), path) is not None
+    matches = _path_matcher((glob,))
+    assert matches is not None
+    return matches(path)
 
 
 def question(its_plan: Plan, code: str) -> Question | None:
@@ -244,6 +246,48 @@ def test_globs(glob: str, path: str, matches: bool) -> None:
 def test_any_glob_is_a_pattern(glob: str, path: str) -> None:
     """Whatever stands in a policy, it compiles, and without stars it matches itself alone."""
     assert "*" in glob or found(glob, path) is (glob == path)
+
+
+STARRED = st.lists(st.sampled_from(["/", "a", "b", "*", "**", "\n", "."]), max_size=6).map("".join)
+
+
+@given(STARRED, st.text("/ab.\n", max_size=8))
+def test_the_short_ways_match_like_the_pattern(glob: str, path: str) -> None:
+    """A plain path and `/all/beneath/**`, which go without a regular expression, match what theirs would."""
+    assert found(glob, path) is (re.match(glob_to_regex(glob), path) is not None)
+
+
+def test_one_of_several_globs_is_enough() -> None:
+    """A path that any glob matches is matched, whichever kind it is of; none given means no question of the path."""
+    matches = _path_matcher(("/a", "/b/**", "/c/*"))
+    assert matches is not None
+    assert [path for path in ("/a", "/a/x", "/b/x/y", "/c/x", "/c/x/y", "") if matches(path)] == [
+        "/a",
+        "/b/x/y",
+        "/c/x",
+    ]
+    assert _path_matcher(()) is None
+
+
+def test_plans_are_made_when_asked_for_and_few_are_kept() -> None:
+    """Of the pairs of classes and resource rules only those that were asked for are compiled, and only so many kept."""
+    classes = "".join(f"  c{n}: {{names: [a{n}]}}\n" for n in range(400))
+    rules = "".join(f"  - {{name: {kind}, match: {{type: [{kind}]}}, level: 3}}\n" for kind in "stu")
+    many = policy(f"{LADDER}actions:\n{classes}resources:\n{rules}")
+    assert many._plan_of.cache_info().currsize == 0
+    assert many.plan("a7", None, None, None) is many.plan("a7", None, None, None)
+    for kind in "stu":
+        assert all(many.plan(f"a{n}", None, None, kind).level == 3 for n in range(400))
+    assert many._plan_of.cache_info().currsize == MAX_PLANS
+    assert many.plan("a7", None, None, None).action == "c7"
+
+
+def test_an_action_called_other_is_of_its_own_class() -> None:
+    """A caller's action of the name that unnamed actions' class has is judged by the class that names it."""
+    its = policy(f"{LADDER}actions: {{login: {{names: [other], sensitive: true}}}}\n")
+    assert its.plan("other", None, None, None).action == "login"
+    assert its.plan("whatever", None, None, None).action == OTHER
+    assert not its.plan("whatever", None, None, None).sensitive
 
 
 def test_obligations() -> None:

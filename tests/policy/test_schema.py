@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from riskd.policy.schema import BOUND_KNOBS, Duration, SignalsTuning, _knob_type, parse_duration
+from riskd.policy.schema import BOUND_KNOBS, SignalsTuning, _knob_type
+from riskd.policy.section import Duration, parse_duration
 from riskd.signals import SIGNALS
 
 DURATION = TypeAdapter(Duration)

@@ -17,7 +17,7 @@ from riskd.errors import StoreUnavailable
 from riskd.store import Store, parse
 from riskd.store.embedded import find_server
 from riskd.store.route import SLOTS, slot_of
-from tests.store import behaviour, behaviour_sessions
+from tests.store import behaviour, behaviour_entries, behaviour_reports, behaviour_sessions, behaviour_velocities
 from tests.store.story import NOW, attempt, confirmed, history
 
 pytestmark = pytest.mark.real
@@ -140,8 +140,20 @@ class TestLearning(behaviour.Learning):
     """What becomes known, and what does not."""
 
 
+class TestReports(behaviour_reports.Reports):
+    """A report stands, is set aside, is answered."""
+
+
 class TestSessions(behaviour_sessions.Sessions):
     """Homes, hops and neighbours of sessions."""
+
+
+class TestVelocities(behaviour_velocities.Velocities):
+    """Count, sum and distinct per entity and window."""
+
+
+class TestEntries(behaviour_entries.ListEntries):
+    """Lists in the store: changed all or none, followed change by change."""
 
 
 async def test_entities_spread_over_the_nodes(nodes: Nodes, store: Store) -> None:

@@ -161,6 +161,29 @@ def test_attributes_keep_their_types(facts: Facts) -> None:
     assert numbers.attributes == {"n": mask("4111111111111111"), "f": mask("4111111111111111.0")}
 
 
+def test_fractions_and_what_the_policy_spells_are_kept(facts: Facts) -> None:
+    """A fraction of many digits is no card number, and a text that the policy itself spells is no secret."""
+    sent = {
+        "n": 0.4111111111111111,
+        "m": 41111111111111.11,
+        "t": 10**14 - 1,
+        "d": "1234567890123",
+        "s": "ops@example.com",
+    }
+    redaction = Redaction(mask, attributes=sent, words={"ops@example.com"})
+    assert redaction.facts(replace(facts, attributes=sent)).attributes == sent
+    assert Redaction(mask, attributes=sent).facts(replace(facts, attributes=sent)).attributes["s"] == mask(sent["s"])
+
+
+def test_the_memory_of_harmless_values_has_an_end(facts: Facts) -> None:
+    """Values without end are all looked at, and the same value is kept the second time too."""
+    redaction = Redaction(mask, attributes={"v"})
+    for number in range(5_000):
+        text = f"value {number}"
+        assert redaction.facts(replace(facts, attributes={"v": text})).attributes == {"v": text}
+    assert len(redaction._harmless) <= 4_097
+
+
 def test_the_widest_attributes_fit_into_a_line(decision: Callable[..., DecisionRecord], facts: Facts) -> None:
     """64 attributes of 1,024 wide characters under wide names are recorded within the limit of a line."""
     names = [f"{number:02}" + "😀" * 62 for number in range(64)]

@@ -3,10 +3,9 @@
 import errno
 import fcntl
 import os
-import resource
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from riskd.metrics import Metrics
 from riskd.record.reader import ReadReport, find, read
 from riskd.record.schema import DecisionRecord
 from riskd.record.writer import Writer
+from tests.record.disks import file_size_limit
 
 Make = Callable[..., DecisionRecord]
 
@@ -24,17 +24,6 @@ Make = Callable[..., DecisionRecord]
 def plain_files(directory: Path) -> list[Path]:
     """Return the log files, in the order of their names."""
     return sorted(directory.glob("riskd-*.jsonl"))
-
-
-@contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """Let the kernel end every file of this process at `size` bytes: a disk that fills up, with EFBIG for ENOSPC."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def check_sum(writer: Writer, *, written: int, dropped: int) -> None:
@@ -139,9 +128,9 @@ def test_27_no_space_left(tmp_path: Path, decision: Make, noon: datetime) -> Non
     metrics = Metrics()
     writer = Writer(tmp_path, on_failure="count", metrics=metrics)
     writer.append(decision(noon, 1))
-    assert writer._fd is not None
+    assert writer._log._fd is not None
     full = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(full, writer._fd)
+    os.dup2(full, writer._log._fd)
     os.close(full)
     writer.append(decision(noon, 2))
     writer.append(decision(noon, 3))
@@ -172,12 +161,12 @@ def test_27_a_half_line_that_stays_ends_its_file(tmp_path: Path, decision: Make,
     os.mkfifo(tmp_path / "pipe")
     writer = Writer(tmp_path, on_failure="count")
     writer.append(decision(noon, 1))
-    assert writer._fd is not None
-    os.write(writer._fd, b'{"record":"decision","v":1,"decis')
+    assert writer._log._fd is not None
+    os.write(writer._log._fd, b'{"record":"decision","v":1,"decis')
     reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     broken = os.open(tmp_path / "pipe", os.O_WRONLY)
     os.close(reading)
-    os.dup2(broken, writer._fd)  # a pipe without a reader: write gives EPIPE, and it cannot be truncated
+    os.dup2(broken, writer._log._fd)  # a pipe without a reader: write gives EPIPE, and it cannot be truncated
     os.close(broken)
     writer.append(decision(noon, 2))
     writer.append(decision(noon, 3))
@@ -221,7 +210,7 @@ def test_27_a_folder_that_is_emptied_again_and_again(tmp_path: Path, decision: M
     """A file that is deleted before its first record is safe counts as a loss, never as written."""
     writer = Writer(tmp_path, on_failure="count")
     writer.append(decision(noon, 1))
-    opened = writer._open
+    opened = writer._log._open
 
     def open_and_delete(when: datetime) -> int:
         descriptor = opened(when)
@@ -229,10 +218,10 @@ def test_27_a_folder_that_is_emptied_again_and_again(tmp_path: Path, decision: M
             file.unlink()
         return descriptor
 
-    writer._open = open_and_delete  # type: ignore[method-assign]
+    writer._log._open = open_and_delete  # type: ignore[method-assign]
     plain_files(tmp_path)[0].unlink()
     writer.append(decision(noon, 2))
-    writer._open = opened  # type: ignore[method-assign]
+    writer._log._open = opened  # type: ignore[method-assign]
     writer.append(decision(noon, 3))
     writer.close()
     check_sum(writer, written=2, dropped=1)

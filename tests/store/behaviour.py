@@ -321,9 +321,14 @@ class Learning:
         assert (seen.address_counts.confirmed_subjects, seen.network_counts.confirmed_subjects) == (3, 3)
 
     async def test_memory_ends_after_180_days(self, store: Store) -> None:
-        """A device last confirmed 181 days ago is new again."""
-        await confirmed(store, NOW - 181 * DAY)
-        assert (await history(store)).device_age_s is None
+        """Habits of 181 days ago are forgotten, that somebody was here is not: dormant, with nothing to differ from."""
+        await confirmed(store, NOW - 181 * DAY, amount=10.0, currency="EUR")
+        seen = await history(store, amount=10.0, currency="EUR")
+        assert (seen.device_age_s, seen.places) == (None, ())
+        assert values(seen, "known_devices", "known_ips", "known_countries", "hour_count", "rtt_count") == (0,) * 5
+        assert (seen.confirmed, seen.last_confirmed_age_s, seen.amount_median) == (1, 181 * DAY, None)
+        await confirmed(store, NOW + 1)
+        assert values(await history(store, NOW + 2), "confirmed", "known_devices") == (2, 1)
 
     async def test_forgetting_deletes_the_subject(self, store: Store) -> None:
         """After forgetting, the same subject is a new one, and an old outcome brings nothing back."""

@@ -1,6 +1,6 @@
 """The store's behaviour on one server, where one script reaches all."""
 
-from tests.store import behaviour, behaviour_sessions
+from tests.store import behaviour, behaviour_entries, behaviour_reports, behaviour_sessions, behaviour_velocities
 
 
 class TestCounting(behaviour.Counting):
@@ -17,3 +17,15 @@ class TestLearning(behaviour.Learning):
 
 class TestSessions(behaviour_sessions.Sessions):
     """Homes, hops and neighbours of sessions."""
+
+
+class TestReports(behaviour_reports.Reports):
+    """A report stands, is set aside, is answered."""
+
+
+class TestVelocities(behaviour_velocities.Velocities):
+    """Count, sum and distinct per entity and window."""
+
+
+class TestEntries(behaviour_entries.ListEntries):
+    """Lists in the store: changed all or none, followed change by change."""

@@ -12,10 +12,12 @@ from riskd.cli import store as _store_commands  # noqa: F401 - declares its comm
 from riskd.cli.root import app
 from riskd.enrich.identity import begin_rotation, finish_rotation, load_secrets
 from riskd.errors import StoreUnavailable
+from riskd.features.velocity import Counted, Counts
 from riskd.store import Store, parse
 from riskd.store.upkeep import connect, forget_moved, rekey
+from tests.store.behaviour_velocities import velocity
 from tests.store.servers import Server
-from tests.store.story import NOW, attempt, confirmed, history, report
+from tests.store.story import DAY, NOW, attempt, confirmed, history, report
 
 NAMES = ("ada", "bob", "cy")
 
@@ -26,6 +28,14 @@ def _prefix() -> str:
 
 def _rename(old: str) -> str:
     return f"{old}+"
+
+
+COUNTED = Counted((velocity("a_30d", window_s=30 * DAY), velocity("ips_1h", kind="distinct", of="ip")))
+
+
+def _counts(subject: str) -> Counts:
+    """What two velocities find of an attempt from home."""
+    return Counts(COUNTED, {"subject": subject, "ip": "home"}, {})
 
 
 class _Broken:
@@ -49,15 +59,16 @@ async def _three(store: Store) -> list[str]:
     waiting = []
     for name in NAMES:
         await confirmed(store, subject=name, amount=5.0, currency="EUR")
-        waiting.append((await store.observe(attempt(subject=name))).decision_id)
+        waiting.append((await store.observe(attempt(subject=name), _counts(name))).decision_id)
     await store.observe(attempt(subject=None))
     return waiting
 
 
 async def _all_found(store: Store, waiting: list[str]) -> None:
     for name, decision in zip(NAMES, waiting, strict=True):
-        seen = await store.observe(attempt(NOW + 10, subject=_rename(name), currency="EUR"))
+        seen = await store.observe(attempt(NOW + 10, subject=_rename(name), currency="EUR"), _counts(_rename(name)))
         assert seen.history is not None
+        assert list(seen.velocities.values()) == [2, 1]
         assert (seen.history.confirmed, seen.history.attempts_5m, seen.history.amount_24h) == (1, 3, 5.0)
         old = await store.observe(attempt(NOW + 10, subject=name))
         assert old.history is not None

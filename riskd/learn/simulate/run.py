@@ -23,6 +23,7 @@ from riskd.enrich.enrich import Enricher
 from riskd.enrich.geo import Geo
 from riskd.enrich.identity import load_secrets
 from riskd.learn.simulate.attempt import HONEST, LOGIN, TRANSFER, Attempt
+from riskd.learn.simulate.people import Habits
 from riskd.learn.simulate.stream import Size, simulate_stream
 from riskd.metrics import Metrics
 from riskd.outcome import Outcomes
@@ -61,13 +62,16 @@ class Simulated:
     ends: datetime
 
 
-def simulate(out: Path, size: Size, policy: Policy, model: Model | None = None) -> Simulated:
+def simulate(
+    out: Path, size: Size, policy: Policy, model: Model | None = None, habits: Habits | None = None
+) -> Simulated:
     """Play `size` against an engine with this policy and model; write `out/log/` and `out/truth.jsonl`.
 
-    The engine is the real one, on an embedded store in a temporary directory. The same size gives the same attempts.
+    The engine is the real one, on an embedded store in a temporary directory. The same size and habits give the same
+    attempts.
     Raises FileExistsError when `out` holds a simulation already, ValueError for an impossible size.
     """
-    stream = simulate_stream(size)
+    stream = simulate_stream(size, habits)
     truth = out / TRUTH_FILE
     if truth.exists() or (out / LOG_FOLDER).exists():
         raise FileExistsError(f"{out} holds a simulation already")
@@ -85,7 +89,7 @@ async def _with_engine(state: Path, out: Path, policy: Policy, model: Model | No
     writer = Writer(out / LOG_FOLDER, max_age=MAX_AGE, metrics=metrics)
     try:
         pseudonyms = load_secrets(state)
-        redaction = Redaction(pseudonyms.text, attributes=policy.file.record.keep.attributes, words=policy.words)
+        redaction = Redaction(pseudonyms.text, attributes=policy.recorded_attributes, words=policy.words)
         engine = Engine(
             enricher=Enricher(pseudonyms, Geo(state)),
             store=store,

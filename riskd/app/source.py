@@ -1,0 +1,192 @@
+"""Where the policy comes from: a file and, where only signed policies are used, what vouches for it.
+
+A signed policy is used when its statement is signed by a trusted key, speaks of the very bytes that are read, and has
+a version that is not lower than any seen before. The highest one is kept in the data folder, over all keys: an old
+policy does not come back because its signer's key was replaced since.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta, Struct
+
+from riskd.errors import ConfigError, SignatureError
+from riskd.policy import Policy
+from riskd.policy.load import load
+
+if TYPE_CHECKING:
+    from riskd.policy.signature import Keys, Statement
+
+SEEN_FILE = "policy-seen.json"
+KEY_SUFFIXES = frozenset({".pub", ".pem"})
+"""How files are called that are read in a folder of keys."""
+
+
+State = dict[Path, tuple[int, ...] | None]
+"""For each file what changes when it does; None for one that is not there."""
+
+
+class Vouched(NamedTuple):
+    """A policy and what is said for it."""
+
+    policy: Policy
+    statement: "Statement | None"
+    """None where no signature is asked for."""
+    files: State
+    """What its files were like just before they were read."""
+
+    def digests(self, folder: Path) -> dict[Path, str]:
+        """Return the SHA-256 of each list that the signature pins; names are relative to `folder`."""
+        return {} if self.statement is None else {folder / name: told for name, told in self.statement.files.items()}
+
+
+class _Seen(Struct, frozen=True, forbid_unknown_fields=True):
+    version: int
+    content: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    """SHA-256 over what was signed under this version."""
+
+
+class PolicySource:
+    """The policy of one riskd."""
+
+    def __init__(self, path: Path, keys: Path | None, data_dir: Path) -> None:
+        """`keys` is a file or folder of public keys; None takes any policy."""
+        self.path = path
+        self._keys = keys
+        self._seen = data_dir / SEEN_FILE
+
+    def files(self) -> tuple[Path, ...]:
+        """Return all files that decide which policy is used."""
+        if self._keys is None:
+            return (self.path,)
+        return (self.path, signature_path(self.path), self._keys, *_key_files(self._keys))
+
+    def load(self) -> Vouched:
+        """Read the policy; raises PolicyError for its mistakes, SignatureError when it may not be used.
+
+        An old version is only told by `remember`, which is due when all else about the policy is right.
+        """
+        files = stamps(self.files())
+        if self._keys is None:
+            return Vouched(load(self.path), None, files)
+        trusted = read_keys(self._keys)
+        statements: list[Statement] = []
+        policy = load(self.path, lambda content: statements.append(read_statement(self.path, content, trusted)))
+        return Vouched(policy, statements[0], files)
+
+    def remember(self, vouched: Vouched) -> None:
+        """Take note of the version that is about to be used; raises SignatureError when a higher one was seen."""
+        statement = vouched.statement
+        if statement is None:
+            return
+        told = [statement.policy, sorted(statement.files.items())]
+        now = _Seen(statement.version, hashlib.sha256(msgspec.json.encode(told)).hexdigest())
+        with _locked(self._seen):
+            before = _read_seen(self._seen)
+            if before is not None and now.version < before.version:
+                raise SignatureError(
+                    f"{self.path}: version {now.version} is older than {before.version}, which was used before; "
+                    "to go back, sign the old policy anew"
+                )
+            if before is not None and now.version == before.version and now != before:
+                raise SignatureError(f"{self.path}: another policy was used as version {now.version}; sign it anew")
+            if now != before:
+                _write_seen(self._seen, now)
+
+
+def stamps(paths: Iterable[Path]) -> State:
+    """Return the state of some files."""
+    return {path: _stamp(path) for path in paths}
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    with suppress(OSError):
+        status = path.stat()
+        return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+    return None
+
+
+def signature_path(policy: Path) -> Path:
+    """Return where the signature of a policy lies."""
+    return policy.with_name(policy.name + ".sig")
+
+
+def read_statement(policy: Path, content: bytes, trusted: "Keys") -> "Statement":
+    """Return what a trusted key says of a policy; raises SignatureError when none does."""
+    from riskd.policy.signature import MAX_BYTES, verify  # noqa: PLC0415 - 7 MB that only signed policies need
+
+    path = signature_path(policy)
+    try:
+        with path.open("rb") as file:
+            signature = file.read(MAX_BYTES)
+    except FileNotFoundError:
+        raise SignatureError(f"{policy}: not signed: there is no {path.name}; see `riskd policy sign`") from None
+    except OSError as error:
+        raise SignatureError(f"{path}: cannot be read: {error.strerror}") from error
+    return verify(content, signature, trusted, str(policy))
+
+
+def read_keys(path: Path) -> "Keys":
+    """Return the public keys of a file, or of all *.pub and *.pem files of a folder; raises ConfigError."""
+    from riskd.policy.signature import MAX_BYTES, key_id, public_keys  # noqa: PLC0415 - as above
+
+    found = {}
+    try:
+        for file in _key_files(path) if path.is_dir() else (path,):
+            with file.open("rb") as opened:
+                found.update({key_id(key): key for key in public_keys(opened.read(MAX_BYTES), str(file))})
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: cannot be read: {error.strerror}") from error
+    if not found:
+        raise ConfigError(f"{path}: no public key is in it (in a folder, files named *.pub or *.pem are read)")
+    return found
+
+
+def _key_files(path: Path) -> Iterable[Path]:
+    with suppress(OSError):
+        return sorted(file for file in path.iterdir() if file.suffix in KEY_SUFFIXES)
+    return ()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other processes from reading and writing the file meanwhile."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(f"{path}: the highest version seen cannot be kept: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _read_seen(path: Path) -> _Seen | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Seen)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: damaged ({error}); restore it, or remove it to take any signed version") from error
+
+
+def _write_seen(path: Path, seen: _Seen) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(msgspec.json.encode(seen))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: the highest version seen cannot be kept: {error.strerror}") from error

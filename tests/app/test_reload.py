@@ -1,0 +1,171 @@
+"""What is in use follows what is on disk, and only when that is right."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from riskd.app.parts import open_model, open_parts, open_source
+from riskd.app.reload import Loaded
+from riskd.metrics import Metrics
+from riskd.settings import Settings
+from tests.app.riskd import amend
+from tests.app.signing import Signer
+
+NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+FEED = {"feeds": [{"name": "tor", "file": "tor.txt"}]}
+
+
+@asynccontextmanager
+async def loaded(policy: Path, **settings: Path) -> AsyncIterator[Loaded]:
+    """Load what a worker would, with a store that is never asked."""
+    home = policy.parent
+    where = Settings(data_dir=home / "data", policy=policy, models_dir=home / "models", **settings)  # type: ignore[arg-type]
+    source = open_source(where)
+    vouched = source.load()
+    parts = open_parts(where, "redis://127.0.0.1:1", vouched.policy, metrics=Metrics())
+    try:
+        yield Loaded(where, parts, source, vouched, open_model(where, vouched.policy), NOW)
+    finally:
+        await parts.close()
+
+
+def text_of(path: Path) -> str:
+    """Return what a file holds."""
+    return path.read_text()
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file in place."""
+    path.write_text(text)
+
+
+def move(path: Path, to: Path) -> None:
+    """Rename a file."""
+    path.rename(to)
+
+
+def errors(made: Loaded, part: str) -> float:
+    """Return how often a part could not be taken over."""
+    return made._parts.metrics.load_errors.at(part).value
+
+
+async def test_nothing_new_nothing_done(policy: Path) -> None:
+    """As long as no file changes the engine is the same; asked to read anew, another one has the same revision."""
+    async with loaded(policy) as made:
+        engine, revision = made.engine, made.policy.revision
+        assert not await made.refresh(NOW)
+        assert made.engine is engine
+        assert await made.refresh(NOW, again=True)
+        assert made.engine is not engine
+        assert made.policy.revision == revision
+
+
+async def test_a_change_while_it_starts_is_not_missed(policy: Path) -> None:
+    """A policy that changes after it was read and before the first look is seen by that look."""
+    home = policy.parent
+    where = Settings(data_dir=home / "data", policy=policy, models_dir=home / "models")
+    source = open_source(where)
+    vouched = source.load()
+    amend(policy, level=3)
+    parts = open_parts(where, "redis://127.0.0.1:1", vouched.policy, metrics=Metrics())
+    made = Loaded(where, parts, source, vouched, None, NOW)
+    assert await made.refresh(NOW)
+    assert made.policy.revision != vouched.policy.revision
+    await parts.close()
+
+
+async def test_a_wrong_policy_is_counted_once_and_told(policy: Path) -> None:
+    """Each wrong state of the file is one more error, however often it is looked at; the right one ends it."""
+    good = text_of(policy)
+    async with loaded(policy) as made:
+        revision = made.policy.revision
+        for number, text in enumerate(("version: 1\nlevl: 2\n", "", "version: 1\nlevl: 2\n"), 1):
+            write(policy, text)
+            for _ in range(3):
+                assert not await made.refresh(NOW)
+            assert errors(made, "policy") == number
+            assert made.policy.revision == revision
+            assert str(made.policy_problem) == made.problems["policy"]
+        write(policy, good)
+        assert await made.refresh(NOW)
+        assert (made.problems, made.policy_problem) == ({}, None)
+
+
+async def test_a_list_that_comes_late(policy: Path) -> None:
+    """A policy that names a missing list waits for it, and is used as soon as the list is there."""
+    async with loaded(policy) as made:
+        amend(policy, lists=FEED)
+        assert not await made.refresh(NOW)
+        assert "tor.txt" in made.problems["policy"]
+        assert not await made.refresh(NOW)
+        assert errors(made, "policy") == 1
+        (policy.parent / "tor.txt").write_text("203.0.113.7\n")
+        assert await made.refresh(NOW)
+        assert made.problems == {}
+
+
+async def test_a_file_that_may_not_be_read_for_a_while(policy: Path) -> None:
+    """Changed permissions are a change: what could not be read is read when it can be."""
+    async with loaded(policy) as made:
+        amend(policy, level=3)
+        away = policy.parent / "away"
+        move(policy, away)
+        assert not await made.refresh(NOW)
+        assert "cannot be read" in made.problems["policy"]
+        move(away, policy)
+        assert await made.refresh(NOW)
+        os.chmod(policy, 0o600)  # noqa: PTH101 - any change of the inode counts
+        assert await made.refresh(NOW)
+
+
+async def test_lists_that_stay_the_same_are_kept(policy: Path) -> None:
+    """A policy that changes elsewhere does not read a long list again; one that names another list does."""
+    (policy.parent / "tor.txt").write_text("203.0.113.7\n")
+    amend(policy, lists=FEED)
+    async with loaded(policy) as made:
+        lists = made.enricher.lists
+        amend(policy, level=3)
+        assert await made.refresh(NOW)
+        assert made.enricher.lists is lists
+        amend(policy, lists=FEED | {"deny": {"networks": ["198.51.100.0/24"]}})
+        assert await made.refresh(NOW)
+        assert made.enricher.lists is not lists
+
+
+async def test_a_broken_model_is_told_and_mended(policy: Path) -> None:
+    """Where a policy can do without, a broken model is named from the first look on, and so is the one after it."""
+    models = policy.parent / "models"
+    models.mkdir()
+    (models / "CURRENT").write_text("20260101-00000000\n")
+    async with loaded(policy) as made:
+        assert made.model is None
+        assert not await made.refresh(NOW)
+        assert "manifest.json" in made.problems["model"]
+        assert not await made.refresh(NOW)
+        assert errors(made, "model") == 1
+        (models / "20260101-00000000").mkdir()
+        (models / "20260101-00000000" / "manifest.json").write_text("{}")
+        assert not await made.refresh(NOW)
+        assert errors(made, "model") == 2
+
+
+async def test_a_pinned_list_is_the_one_that_was_signed(policy: Path) -> None:
+    """A list that the signature pins is used with that content only; one that may change is taken as it changes."""
+    signer = Signer()
+    for name in ("pinned.txt", "free.txt"):
+        (policy.parent / name).write_text("203.0.113.7\n")
+    amend(policy, lists={"feeds": [{"name": name[:-4], "file": name} for name in ("pinned.txt", "free.txt")]})
+    signer.sign(policy, 1, pinned=["pinned.txt"])
+    async with loaded(policy, policy_keys=signer.trust(policy.parent / "trusted.pub")) as made:
+        for name in ("pinned.txt", "free.txt"):
+            (policy.parent / name).write_text("203.0.113.7\n203.0.113.8\n")
+        await made.refresh(NOW)
+        assert {name: entries for name, _, entries in made.enricher.lists.files()} == {"pinned": 1, "free": 2}
+        assert "not the file that was signed" in made.problems["databases"]
+        signer.sign(policy, 2, pinned=["pinned.txt"])
+        assert await made.refresh(NOW)
+        assert {name: entries for name, _, entries in made.enricher.lists.files()} == {"pinned": 2, "free": 2}
+        await made.refresh(NOW)
+        assert made.problems == {}

@@ -1,0 +1,72 @@
+"""`riskd check`, for people and for editors."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from riskd.cli import policy as _policy_commands  # noqa: F401 - declares its commands
+from riskd.cli.root import app
+from riskd.policy.load import SHIPPED
+from tests.app.riskd import amend
+
+WRONG = """\
+version: 1
+level: 3
+assurance:
+  levels:
+    - {level: 2, acr: {oidc: [two]}, amr: [otp], max_age: 15m}
+actions:
+  login: {names: [login]}
+  other: {names: [wire, login]}
+"""
+SAID = [
+    (2, 8, "level", ["2"]),
+    (8, 3, "actions.other", []),
+    (8, 25, "actions.other.names.1", []),
+]
+
+
+@pytest.fixture
+def wrong(tmp_path: Path) -> Path:
+    """Return a policy whose parts contradict each other."""
+    path = tmp_path / "riskd.yaml"
+    path.write_text(WRONG, encoding="utf-8")
+    return path
+
+
+def test_every_mistake_is_a_line_that_editors_can_follow(wrong: Path) -> None:
+    """Mistakes over the whole file have line and column like all others, top to bottom, and the exit status is 1."""
+    told = CliRunner().invoke(app, ["check", str(wrong)])
+    assert (told.exit_code, told.stdout) == (1, "")
+    lines = told.stderr.splitlines()
+    assert [line.split(": ")[:2] for line in lines] == [
+        [f"{wrong}:{line}:{column}", at] for line, column, at, _ in SAID
+    ]
+    assert lines[0].endswith("level 3 is not on the assurance ladder; did you mean 2?")
+
+
+def test_json_has_the_same(wrong: Path) -> None:
+    """As JSON every mistake carries file, line, column, path, message and the nearest right words."""
+    told = CliRunner().invoke(app, ["check", "--json", str(wrong), str(SHIPPED / "default.yaml")])
+    assert told.exit_code == 1
+    bad, good = json.loads(told.stdout)
+    assert bad["file"] == str(wrong)
+    found = [(m["line"], m["column"], m["path"], m["nearest"]) for m in bad["mistakes"]]
+    assert found == SAID
+    assert all(mistake["message"] for mistake in bad["mistakes"])
+    assert (good["mistakes"], len(good["revision"])) == ([], 12)
+
+
+def test_a_mistake_of_the_whole_file_has_no_line(tmp_path: Path) -> None:
+    """A file that is not there, and a list that is not there, are told of without a line."""
+    gone = tmp_path / "gone.yaml"
+    listed = tmp_path / "listed.yaml"
+    listed.write_bytes((SHIPPED / "default.yaml").read_bytes())
+    amend(listed, lists={"feeds": [{"name": "tor", "file": "tor.txt"}]})
+    told = CliRunner().invoke(app, ["check", "--json", str(gone), str(listed)])
+    assert told.exit_code == 1
+    for report in json.loads(told.stdout):
+        (mistake,) = report["mistakes"]
+        assert (mistake["line"], mistake["column"]) == (0, 0)

@@ -1,0 +1,147 @@
+"""A signature fits one policy, one key and one statement, and nothing else."""
+
+import json
+from base64 import b64encode
+from datetime import UTC, datetime
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from riskd.errors import ConfigError, SignatureError
+from riskd.policy.signature import Keys, key_id, private_key, public_keys, sign, verify
+
+NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+CONTENT = b"version: 1\nthresholds: {step_up: 50, deny: 85}\n"
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(32))
+TRUSTED: Keys = {key_id(KEY.public_key()): KEY.public_key()}
+FILES = {"lists/deny.txt": "ab" * 32, "feed.txt": "cd" * 32}
+SIGNED = sign(KEY, CONTENT, version=7, signed_at=NOW, files=FILES)
+
+
+def pem(key: Ed25519PrivateKey) -> bytes:
+    """Return its public half in PEM."""
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def raw(key: Ed25519PrivateKey) -> bytes:
+    """Return its public half in Base64."""
+    return b64encode(key.public_key().public_bytes_raw())
+
+
+def test_what_was_signed_is_told() -> None:
+    """A signature that fits tells key, version, time and pinned lists."""
+    statement = verify(CONTENT, SIGNED, TRUSTED, "riskd.yaml")
+    assert (statement.key, statement.version, statement.signed_at) == (key_id(KEY.public_key()), 7, NOW)
+    assert statement.files == FILES
+
+
+@pytest.mark.parametrize(
+    ("signature", "why"),
+    [
+        (sign(STRANGER, CONTENT, version=7, signed_at=NOW, files={}), "none of the trusted keys"),
+        (sign(KEY, CONTENT + b" ", version=7, signed_at=NOW, files={}), "not the file that was signed"),
+        (b"", "damaged"),
+        (SIGNED[:-20], "damaged"),
+        (SIGNED.replace(b'"version": 7', b'"version": 8'), "not one of the key"),
+        (SIGNED.replace(b"abab", b"abac"), "not one of the key"),
+        (SIGNED.replace(b'"v": 1', b'"v": 2'), "damaged"),
+        (SIGNED.replace(b'"v": 1', b'"more": 0, "v": 1'), "damaged"),
+        (b"[" * 10_000, "damaged"),
+        (b"\xff\x00", "damaged"),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_is_refused(signature: bytes, why: str) -> None:
+    """A stranger, another content, another statement and noise are each refused with their reason."""
+    with pytest.raises(SignatureError, match=why):
+        verify(CONTENT, signature, TRUSTED, "riskd.yaml")
+
+
+def test_a_stranger_cannot_borrow_a_key_id() -> None:
+    """The id says which key to try, and proves nothing."""
+    foreign = sign(STRANGER, CONTENT, version=7, signed_at=NOW, files={})
+    theirs, ours = (key_id(key.public_key()).encode() for key in (STRANGER, KEY))
+    with pytest.raises(SignatureError, match="not one of the key"):
+        verify(CONTENT, foreign.replace(theirs, ours), TRUSTED, "riskd.yaml")
+
+
+@settings(deadline=None)
+@given(at=st.integers(0, len(SIGNED) - 1), to=st.integers(0, 255))
+def test_no_changed_byte_is_believed(at: int, to: int) -> None:
+    """A signature file with one other byte says what was signed, or is refused."""
+    changed = SIGNED[:at] + bytes([to]) + SIGNED[at + 1 :]
+    try:
+        statement = verify(CONTENT, changed, TRUSTED, "riskd.yaml")
+    except SignatureError:
+        return
+    assert statement == verify(CONTENT, SIGNED, TRUSTED, "riskd.yaml")
+
+
+@settings(deadline=None)
+@given(at=st.integers(0, len(CONTENT) - 1), to=st.integers(0, 255))
+def test_no_changed_policy_is_believed(at: int, to: int) -> None:
+    """A policy with one other byte is refused."""
+    changed = CONTENT[:at] + bytes([to]) + CONTENT[at + 1 :]
+    if changed != CONTENT:
+        with pytest.raises(SignatureError):
+            verify(changed, SIGNED, TRUSTED, "riskd.yaml")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pem(KEY) + b"rotated in 2026:\n" + pem(STRANGER),
+        raw(KEY) + b"\n\n# ops\n" + raw(STRANGER) + b"  # the old one\n",
+    ],
+    ids=["PEM", "Base64"],
+)
+def test_public_keys_in_either_form(content: bytes) -> None:
+    """Several keys may stand in one file."""
+    found = [key_id(key) for key in public_keys(content, "keys.pub")]
+    assert found == [key_id(KEY.public_key()), key_id(STRANGER.public_key())]
+
+
+def test_what_is_no_public_key() -> None:
+    """A private key, a key of another kind and noise are named; the private key's text is not repeated."""
+    other = generate_private_key(SECP256R1())
+    secret = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    wrong = {
+        secret: "holds a private key",
+        other.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo): "not an Ed25519 key",
+        b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----": "no public key in PEM",
+        raw(KEY) + b"\nwords": "keys.pub:2: ",
+        raw(KEY)[:-8]: "keys.pub:1: ",
+    }
+    for content, why in wrong.items():
+        with pytest.raises(ConfigError, match=why) as raised:
+            list(public_keys(content, "keys.pub"))
+        assert secret.splitlines()[1].decode() not in str(raised.value)
+
+
+def test_what_is_no_signing_key() -> None:
+    """Only an Ed25519 key in clear PEM signs."""
+    other = generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    locked = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    for content, why in {b"words": "no private key", other: "not an Ed25519", locked: "encrypted"}.items():
+        with pytest.raises(ConfigError, match=why):
+            private_key(content, "policy.key")
+    secret = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    assert key_id(private_key(secret, "policy.key").public_key()) == key_id(KEY.public_key())
+
+
+def test_the_file_is_for_people_too() -> None:
+    """A signature file is JSON that a review can read."""
+    told = json.loads(SIGNED)
+    assert set(told) == {"statement", "signature"}
+    assert told["statement"]["signed_at"] == "2026-11-24T06:00:00Z"

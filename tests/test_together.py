@@ -1,0 +1,120 @@
+"""Attempts judged together: each as if alone, and what one suffers touches no other."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from riskd.contract import DecideRequest, Decision
+from riskd.engine import Call
+from riskd.errors import ConflictError, OverdueError, RecordUnavailable, RequestError
+from riskd.evaluation import evaluate
+from riskd.policy import Policy
+from riskd.record.reader import find, read
+from riskd.record.schema import DecisionRecord
+from tests.conftest import NOON, Live
+from tests.models import FixedModel
+
+MakeRequest = Callable[..., DecideRequest]
+
+
+def _judgement(decision: Decision | Exception) -> dict[str, Any]:
+    """What was decided, without what differs between two attempts."""
+    assert isinstance(decision, Decision)
+    return json.loads(decision.model_dump_json(exclude={"decision_id", "evaluated_at"}))
+
+
+async def test_together_as_alone(live: Live, make_request: MakeRequest) -> None:
+    """Eight attempts in one group get the very answers that they get one after the other."""
+    together = [make_request(subject={"id": f"t{n % 3}"}, context={"device_id": f"t{n % 2}"}) for n in range(8)]
+    alone = [make_request(subject={"id": f"a{n % 3}"}, context={"device_id": f"a{n % 2}"}) for n in range(8)]
+    # Two places of their own, or the second eight would find the counts of the first.
+    there = {"ip": "81.2.69.142"}, {"ip": "2.125.160.216"}
+    together = [r.model_copy(update={"context": r.context.model_copy(update=there[0])}) for r in together]
+    alone = [r.model_copy(update={"context": r.context.model_copy(update=there[1])}) for r in alone]
+    times = [NOON + timedelta(seconds=n) for n in range(8)]
+    grouped = await live.engine.decide_all([Call(r, now) for r, now in zip(together, times, strict=True)])
+    single = [await live.engine.decide(r, now=now) for r, now in zip(alone, times, strict=True)]
+    assert [_judgement(decision) for decision in grouped] == [_judgement(decision) for decision in single]
+    assert len({decision.decision_id for decision in grouped if isinstance(decision, Decision)}) == 8
+    assert sum(1 for _ in read(live.log)) == 16
+
+
+async def test_one_failure_is_nobody_elses(live: Live, make_request: MakeRequest) -> None:
+    """A malformed address, a conflict and a repeat among five: the two others are judged and recorded."""
+    first = make_request(request_id="r-1")
+    broken = make_request(context={"ip": "81.2.69.142", "forwarded_for": "x"})
+    broken = broken.model_copy(update={"context": broken.context.model_copy(update={"ip": "nowhere"})})
+    decided = await live.engine.decide_all(
+        [
+            Call(first, NOON),
+            Call(broken, NOON),
+            Call(make_request(request_id="r-1", action={"name": "export"}), NOON),
+            Call(first, NOON),
+            Call(make_request(subject={"id": "bob"}), NOON),
+        ]
+    )
+    assert isinstance(decided[1], RequestError)
+    assert isinstance(decided[2], ConflictError)
+    assert decided[3] == decided[0]
+    assert _judgement(decided[4])["degraded"] == []
+    assert sum(1 for _ in read(live.log)) == 2
+
+
+async def test_overdue_call_is_refused(live: Live, make_request: MakeRequest) -> None:
+    """What waited past the deadline before its turn is refused, counted nowhere; the one beside it is judged."""
+    late = Call(make_request(), NOON, arrived=perf_counter() - 60)
+    overdue, judged = await live.engine.decide_all([late, Call(make_request(), NOON, arrived=perf_counter())])
+    assert isinstance(overdue, OverdueError)
+    assert isinstance(judged, Decision)
+    record = find(live.log, judged.decision_id)
+    assert record is not None
+    assert record.facts.history is None or record.facts.history.attempts_5m == 1
+
+
+async def test_a_lost_record_leaves_no_answer_behind(live: Live, make_request: MakeRequest) -> None:
+    """Whose record was lost is refused; the repeat of his request is judged and recorded like a new one."""
+    request = make_request(request_id="r-2")
+    live.log.parent.joinpath("log").write_text("in the way", encoding="utf-8")
+    with pytest.raises(RecordUnavailable):
+        await live.engine.decide(request, now=NOON)
+    live.log.unlink()
+    await asyncio.sleep(0.1)  # what the store is told beside the refusal
+    decision = await live.engine.decide(request, now=NOON + timedelta(seconds=1))
+    record = find(live.log, decision.decision_id)
+    assert record is not None
+    assert record.request_id is not None
+    assert sum(1 for _ in read(live.log)) == 1
+
+
+@dataclass
+class Temperamental(FixedModel):
+    """A model that fails on one kind of vector."""
+
+    def __init__(self) -> None:
+        super().__init__(0.5)
+
+    def score_all(self, vectors: Sequence[Sequence[float | None]]) -> list[float]:
+        """Fail when any vector knows the account's age."""
+        if any(400.0 in vector for vector in vectors):
+            raise ValueError("no")
+        return super().score_all(vectors)
+
+
+async def test_case_09_in_a_group(live: Live, make_request: MakeRequest, default_policy: Policy) -> None:
+    """Where the model fails on one of a group, that one is degraded, and its record is judged the same again."""
+    live.engine = live.with_model(Temperamental())
+    decided = await live.engine.decide_all(
+        [Call(make_request(subject={"id": f"s{n}", "account_age_days": 400 if n == 1 else 30}), NOON) for n in range(3)]
+    )
+    assert [_judgement(decision)["degraded"] for decision in decided] == [[], ["model"], []]
+    assert isinstance(decided[1], Decision)
+    record = find(live.log, decided[1].decision_id)
+    assert isinstance(record, DecisionRecord)
+    again = evaluate(record.facts, default_policy, FixedModel(0.99))
+    assert (again.degraded, again.score, again.anomaly) == (("model",), record.score, None)

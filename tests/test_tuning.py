@@ -1,0 +1,72 @@
+"""docs/tuning.md runs as written, from the complaint to the merged change."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GUIDE = (ROOT / "docs" / "tuning.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"<!-- run -->\n```bash\n(.*?)```\n", re.DOTALL)
+SHOP = re.findall(r"cd (/\S+)", GUIDE)[0]
+"""Where the guide works; the test works elsewhere."""
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Run all commands in one shell, and return what each block printed, by its first words that are not `git`."""
+    home = tmp_path_factory.mktemp("tuning") / "shop"
+    blocks = BLOCK.findall(GUIDE)
+    script = "\n".join(f"{block}\necho '\x1e'" for block in blocks).replace(SHOP, str(home))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RISKD_", "GIT_"))}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    return {name_of(block): out for block, out in zip(blocks, done.stdout.split("\x1e"), strict=False)}
+
+
+def name_of(block: str) -> str:
+    """What a block is about: its last command of riskd with its first word, or its last line."""
+    asked = re.findall(r"^riskd (.*)$", block, re.MULTILINE)
+    return asked[-1] if asked else block.strip().splitlines()[-1]
+
+
+def test_every_command_of_the_guide_is_run() -> None:
+    """No block of shell is left out."""
+    assert GUIDE.count("```bash") == len(BLOCK.findall(GUIDE))
+
+
+def test_the_log_is_told_and_replayed(printed: dict[str, str]) -> None:
+    """The explanation says what was asked; the policy in use reproduces every decision."""
+    assert "step_up from 30" in printed['explain "$ID"']
+    assert re.search(r"identical: ([\d,]+) of \1\b", printed["replay --policy riskd.yaml --log data"])
+
+
+def test_tuning_promises_and_changes(printed: dict[str, str]) -> None:
+    """The first try prints a diff and leaves the file; the second one writes it; the last finds nothing to do."""
+    tried = printed["tune --max-step-up 1% --within 1% --log data --html tuning.html"]
+    assert "95 % prediction interval" in " ".join(tried.split())
+    assert "riskd.yaml is not changed yet" in tried
+    asked = "tune --max-step-up 3% --action login --action payment --log data"
+    changed = re.findall(r"^[-+] .*", printed[f"{asked} --write"], re.MULTILINE)
+    assert len(changed) == 2
+    assert all("thresholds: {step_up: " in line for line in changed)
+    assert "riskd.yaml has these thresholds already" in printed[asked]
+
+
+def test_the_change_is_checked_tested_and_merged(printed: dict[str, str]) -> None:
+    """The check shows the new thresholds, both cases pass, and the change is the second commit."""
+    assert "login" in printed["check riskd.yaml"]
+    assert "2 passed" in printed["test riskd.yaml"]
+    assert len(printed["git log --oneline"].strip().splitlines()) == 2
