@@ -297,7 +297,12 @@ def _large(home: Path) -> list[Finding]:
 def _megabyte(plain: dict[str, Any]) -> dict[str, Any]:
     """Return sections that fill a policy up to the largest that is read: resources with globs, and networks."""
     rules = [
-        {"match": {"endpoint": [f"/area/{n}/part-{m}/**" for m in range(40)]}, "level": 2, "sensitive": n % 2 == 0}
+        {
+            "name": f"area {n}",
+            "match": {"endpoint": [f"/area/{n}/part-{m}/**" for m in range(40)]},
+            "level": 2,
+            "sensitive": n % 2 == 0,
+        }
         for n in range(300)
     ]
     chance = random.Random(1)

@@ -35,7 +35,7 @@ def answer(
         decision=evaluation.outcome.word,
         score=evaluation.score,
         score_range=evaluation.score_range,
-        reasons=tuple([_reason(hit) for hit in evaluation.hits]),
+        reasons=tuple([_reason(hit, evaluation.fallen) for hit in evaluation.hits]),
         step_up=step_up,
         obligations=policy.obligations(evaluation.outcome, codes, step_up),
         exempt=evaluation.exempt,
@@ -47,13 +47,15 @@ def answer(
     )
 
 
-def _reason(hit: Hit) -> Reason:
+def _reason(hit: Hit, fallen: tuple[str, ...]) -> Reason:
     question = hit.question
     detail: dict[str, Any] = {}
     for name, value in zip(question.signal.reads, hit.inputs, strict=True):
         detail[name] = round(value, 4) if value.__class__ is float else shown(value)
     if question.floor is not Outcome.ALLOW:
         detail["floor"] = question.floor.word
+    if question.code in fallen:
+        detail["floor"], detail["tripped"] = Outcome.STEP_UP.word, True
     return made(Reason, code=question.code, text=question.signal.text, contribution=hit.contribution, detail=detail)
 
 

@@ -37,7 +37,7 @@ class Outcome(IntEnum):
     DENY = 2
 
     @property
-    def word(self) -> str:
+    def word(self) -> "OutcomeWord":
         """The wire word: `allow`, `step_up` or `deny`."""
         return _OUTCOME_WORDS[self]
 
@@ -47,8 +47,8 @@ class Outcome(IntEnum):
         return cls[word.upper()]
 
 
-_OUTCOME_WORDS = ("allow", "step_up", "deny")
 OutcomeWord = Literal["allow", "step_up", "deny"]
+_OUTCOME_WORDS: tuple[OutcomeWord, ...] = ("allow", "step_up", "deny")
 
 
 class Wire(BaseModel):

@@ -7,6 +7,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 from time import perf_counter
 
@@ -20,17 +21,18 @@ from riskd.contract import Decision, DecisionRequest, Outcome, made
 from riskd.counterfactual import ExplainedDecision, in_steps
 from riskd.enrich.enrich import Draft, Enricher
 from riskd.errors import OverdueError, StoreUnavailable
-from riskd.evaluation import MODEL, Evaluation, Scorer, evaluate_all
+from riskd.evaluation import MODEL, Evaluation, Scorer, judge, measure_all, shadow_hits
 from riskd.facts import NOT_LISTED, Facts
 from riskd.features import MODEL_FEATURES, schema_hash
 from riskd.features.velocity import Counts
 from riskd.metrics import Metrics
 from riskd.policy import Plan, Policy
 from riskd.record.redact import Redaction
-from riskd.record.schema import DecisionRecord
+from riskd.record.schema import DecisionRecord, ShadowRecord
 from riskd.record.writer import Writer
 from riskd.signals import CATALOGUE
 from riskd.store import Attempt, Observation, Store
+from riskd.trial import Trial
 
 FEATURE_SCHEMA = schema_hash(MODEL_FEATURES)
 
@@ -53,12 +55,14 @@ class Case:
     """One attempt on its way through the engine."""
 
     __slots__ = (
-        "at", "attempt", "base", "call", "counts", "decision", "draft", "evaluation", "facts", "failure", "repeated",
-        "seen",
+        "at", "attempt", "base", "call", "counts", "decision", "draft", "evaluation", "facts", "failure", "policy",
+        "repeated", "seen", "shadow",
     )  # fmt: skip
 
     at: datetime
     draft: Draft
+    policy: Policy
+    """By which it is judged."""
     attempt: Attempt
     counts: Counts | None
     """What the policy's velocities count of it; None without any."""
@@ -67,16 +71,17 @@ class Case:
     facts: Facts
     evaluation: Evaluation
     decision: Decision
+    shadow: ShadowRecord | None
+    """What was judged beside."""
 
     def __init__(self, call: Call) -> None:
         self.call = call
+        self.shadow = None
         self.seen: Observation | None = None
         self.repeated = False
         self.failure: Exception | None = None
 
-    def judge(
-        self, facts: Facts, evaluation: Evaluation, policy: Policy, model: Scorer | None, sealer: decision_id.Sealer
-    ) -> None:
+    def judge(self, facts: Facts, evaluation: Evaluation, model: Scorer | None, sealer: decision_id.Sealer) -> None:
         """Take the evaluation and compose the decision."""
         if MODEL in evaluation.degraded and MODEL not in facts.down:
             # Recorded with the sources that were down, so that it is judged without the model when it is judged again.
@@ -85,7 +90,7 @@ class Case:
         self.decision = answer(
             evaluation,
             facts,
-            policy,
+            self.policy,
             decision_id=sealer.seal(self.base, verdict_of(evaluation)),
             model_version=None if model is None else model.version,
             at=datetime.fromtimestamp(decision_id.unix_ms(self.base) / 1000, UTC),
@@ -107,6 +112,7 @@ class Engine:
         sealer: decision_id.Sealer,
         metrics: Metrics,
         on_evidence: Callable[[Decision, datetime], None] = lambda _decision, _now: None,
+        trial: Trial | None = None,
     ) -> None:
         """`on_evidence` is told of each decision in which fresh evidence met a step-up: it counts as passed."""
         self.sources: dict[str, str] = {}
@@ -125,10 +131,12 @@ class Engine:
         self._sealer = sealer
         self._metrics = metrics
         self._on_evidence = on_evidence
+        self._trial = trial or Trial(policy, metrics)
         self._store_failures = metrics.store_failures.at("observe")
         stages = metrics.stage_seconds
         self._enrich_s, self._store_s = stages.at("enrich"), stages.at("store")
-        self._evaluate_s, self._record_s = stages.at("evaluate"), stages.at("record")
+        self._evaluate_s, self._shadow_s = stages.at("evaluate"), stages.at("shadow")
+        self._record_s = stages.at("record")
 
     async def decide(self, request: DecisionRequest, *, now: datetime, caller: str = "") -> Decision:
         """Judge one attempt; raises what `decide_all` would put in place of its decision."""
@@ -145,19 +153,24 @@ class Engine:
         a call past its deadline, and a RecordUnavailable when the record is lost and the policy says to refuse then.
         """
         begun = perf_counter()
-        policy, model = self.policy, self._scorer
+        model, trial = self._scorer, self._trial
         cases = [Case(call) for call in calls]
-        self._look_up(cases, policy, begun)
+        self._look_up(cases, begun)
         enriched = perf_counter()
         left_s = min([call.arrived for call in calls]) + self._deadline_s - enriched
         await self._observe([case for case in cases if case.failure is None], min(self._store_budget_s, left_s))
         fetched = perf_counter()
         judged = [case for case in cases if case.failure is None]
         # Redacted before it is judged: what is judged is what is recorded, and comes out the same again.
-        facts = [self._redaction.facts(_facts(case.draft, case.seen, case.at)) for case in judged]
-        for case, known, evaluation in zip(judged, facts, evaluate_all(facts, policy, model), strict=True):
-            case.judge(known, evaluation, policy, model, self._sealer)
+        kept = [self._redaction.facts(_facts(case.draft, case.seen, case.at)) for case in judged]
+        facts = [trial.tripped(known, case.policy, case.call.now) for case, known in zip(judged, kept, strict=True)]
+        measured = measure_all(facts, model)
+        for case, known, features in zip(judged, facts, measured, strict=True):
+            case.judge(known, judge(known, case.policy, features), model, self._sealer)
         evaluated = perf_counter()
+        for case, beside in zip(judged, trial.beside(facts, measured, judged, model), strict=True):
+            case.shadow = beside
+        compared = perf_counter()
         fresh = [case for case in judged if not case.repeated]
         await self._record(fresh)
         recorded = perf_counter()
@@ -166,14 +179,16 @@ class Engine:
         self._enrich_s.observe(enriched - begun, times)
         self._store_s.observe(fetched - enriched, times)
         self._evaluate_s.observe(evaluated - fetched, times)
-        self._record_s.observe(recorded - evaluated, times)
+        self._shadow_s.observe(compared - evaluated, times)
+        self._record_s.observe(recorded - compared, times)
         for case in judged:
             self._count(case)
             if case.call.explain and case.failure is None:
-                case.decision = await _explained(case, policy, model)
+                case.decision = await _explained(case, model)
         return [case.decision if case.failure is None else case.failure for case in cases]
 
-    def _look_up(self, cases: list[Case], policy: Policy, begun: float) -> None:
+    def _look_up(self, cases: list[Case], begun: float) -> None:
+        trial = self._trial
         for case in cases:
             call = case.call
             if begun > call.arrived + self._deadline_s:
@@ -182,9 +197,11 @@ class Engine:
             try:
                 case.at = call.request.context.time or call.now
                 case.draft = self._enricher.draft(call.request, case.at)
-                plan = _plan(case.draft, policy)
+                case.policy = trial.policy_for(partial(self._enricher.lot, call.request, case.draft))
+                plan = _plan(case.draft, case.policy)
                 case.attempt = _attempt(case.draft, plan, at=case.at, now=call.now)
-                case.counts = None if plan.counted is None else self._enricher.counts(case.draft, plan.counted)
+                counted = trial.counted(plan, partial(_plan, case.draft))
+                case.counts = None if counted is None else self._enricher.counts(case.draft, counted)
                 case.base = case.attempt.decision_id
             except Exception as failure:  # noqa: BLE001 - one caller's failure is no other caller's
                 case.failure = failure
@@ -224,6 +241,10 @@ class Engine:
 
     def _count(self, case: Case) -> None:
         metrics = self._metrics
+        if not case.repeated:
+            self._trial.count(case.facts, case.policy, case.evaluation, case.call.now)
+        for shadowed in case.evaluation.shadow:
+            metrics.shadow_signals.at(shadowed.code, shadowed.state.value).inc()
         metrics.decided(case.decision.decision, case.call.request.action.name)
         for hit in case.evaluation.hits:
             metrics.signal_hits.at(hit.question.code).inc()
@@ -235,9 +256,9 @@ class Engine:
                 metrics.signal_errors.at(source.removeprefix("signal:")).inc()
 
 
-async def _explained(case: Case, policy: Policy, model: Scorer | None) -> ExplainedDecision:
+async def _explained(case: Case, model: Scorer | None) -> ExplainedDecision:
     """Say what would have turned a decision, a few evaluations at a time, so that others are heard in between."""
-    steps = in_steps(case.facts, policy, model, case.evaluation)
+    steps = in_steps(case.facts, case.policy, model, case.evaluation)
     while True:
         try:
             next(steps)
@@ -357,5 +378,7 @@ def _record(case: Case, sources: dict[str, str]) -> DecisionRecord:
         degraded=decision.degraded,
         policy_revision=decision.policy_revision,
         model_version=decision.model_version,
+        shadow=case.shadow,
+        shadow_hits=shadow_hits(evaluation),
         sources=sources,
     )

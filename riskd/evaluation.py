@@ -5,7 +5,7 @@ It is the same for the live service, for a replayed log, for training and for te
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -40,6 +40,24 @@ class Hit(Struct, frozen=True):
     """Points of the score."""
 
 
+class Shadowed(Struct, frozen=True):
+    """What one signal in shadow says."""
+
+    code: str
+    state: State
+    strength: float
+
+
+class Measured(Struct, frozen=True):
+    """What is measured of an attempt, whatever the policy: under the same model several policies may judge by it."""
+
+    values: list[Any]
+    """Features in the order of FEATURES; a Fault where one failed."""
+    vector: tuple[Any, ...]
+    anomaly: float | Fault | None
+    faulty: bool
+
+
 class Evaluation(Struct, frozen=True):
     """Everything that follows from the facts under a policy and a model; nothing else."""
 
@@ -64,6 +82,12 @@ class Evaluation(Struct, frozen=True):
     vector: tuple[float | None, ...]
     """What the model read, in the order of MODEL_FEATURES."""
     plan: Plan
+    shadow: tuple[Shadowed, ...] = ()
+    """What signals in shadow say, which counts for nothing."""
+    forcing: tuple[str, ...] = ()
+    """Codes of the policy's own signals with a breaker that hit where the outcome is severer than without all such."""
+    fallen: tuple[str, ...] = ()
+    """Codes of the hits that would have denied, and step up at most: their breaker had tripped."""
 
 
 class Scorer(Protocol):
@@ -81,6 +105,11 @@ class Scorer(Protocol):
         """Anomaly scores of several vectors, each as it would be alone; raises when one cannot be scored."""
 
 
+def shadow_hits(evaluation: Evaluation) -> dict[str, float]:
+    """Return code and strength of each signal in shadow that hit."""
+    return {said.code: said.strength for said in evaluation.shadow if said.state is State.HIT}
+
+
 def evaluate(facts: Facts, policy: Policy, model: Scorer | None) -> Evaluation:
     """Judge one attempt: same facts, same policy, same model, same evaluation."""
     return evaluate_all((facts,), policy, model)[0]
@@ -88,13 +117,18 @@ def evaluate(facts: Facts, policy: Policy, model: Scorer | None) -> Evaluation:
 
 def evaluate_all(many: Sequence[Facts], policy: Policy, model: Scorer | None) -> list[Evaluation]:
     """Judge several attempts, each exactly as it would be judged alone; the model scores them in one call."""
+    return [judge(facts, policy, measured) for facts, measured in zip(many, measure_all(many, model), strict=True)]
+
+
+def measure_all(many: Sequence[Facts], model: Scorer | None) -> list[Measured]:
+    """Measure several attempts, each exactly as it would be measured alone; the model scores them in one call."""
     extract = _extract_without_population if model is None else model.extract
     extracted = [extract(facts) for facts in many]
     vectors = [_model_vector(values) for values, _ in extracted]
     anomalies = [None] * len(many) if model is None else _anomalies(many, vectors, model)
     return [
-        _judge(facts, policy, values, vector, anomaly, faulty=faulty)
-        for facts, (values, faulty), vector, anomaly in zip(many, extracted, vectors, anomalies, strict=True)
+        Measured(values, vector, anomaly, faulty)
+        for (values, faulty), vector, anomaly in zip(extracted, vectors, anomalies, strict=True)
     ]
 
 
@@ -120,15 +154,9 @@ def _alone(vector: tuple[Any, ...], model: Scorer) -> float | Fault:
         return _FAILED
 
 
-def _judge(
-    facts: Facts,
-    policy: Policy,
-    values: list[Any],
-    vector: tuple[Any, ...],
-    anomaly: float | Fault | None,
-    *,
-    faulty: bool,
-) -> Evaluation:
+def judge(facts: Facts, policy: Policy, measured: Measured) -> Evaluation:
+    """Judge one attempt by what was measured of these very facts."""
+    vector, anomaly, faulty = measured.vector, measured.anomaly, measured.faulty
     action = facts.action
     plan = policy.plan(action.name, action.path, action.method, action.resource_type)
     degraded = list(facts.down)
@@ -136,7 +164,7 @@ def _judge(
         anomaly = None
         if MODEL not in degraded:
             degraded.append(MODEL)
-    values.append(anomaly)
+    values = [*measured.values, anomaly]
     if faulty:  # what the model could not read is recorded as unknown
         vector = tuple([None if value.__class__ is Fault else value for value in vector])
     if policy.read_more is not None:
@@ -155,6 +183,52 @@ def _judge(
         hits = [hit for hit in hits if hit[0].code not in lifted]
         held_back = [q for q in unknown if q.code not in lifted]
 
+    weighed = _weigh(plan, hits, degraded)
+    forcing: tuple[str, ...] = ()
+    fallen: list[tuple[Question, float]] = []
+    if plan.breakable and weighed.demanded is not Outcome.ALLOW:
+        forcing = _forcing(plan, hits, degraded, weighed.demanded)
+        if facts.tripped and forcing and weighed.demanded is Outcome.DENY:
+            fallen = [hit for hit in hits if hit[0].code in facts.tripped and hit[0].code in plan.breakable]
+    if fallen:
+        hits = [hit for hit in hits if hit not in fallen]
+        weighed = _weigh(plan, hits, degraded, least=Outcome.STEP_UP)
+    total, score, demanded = weighed.total, weighed.score, weighed.demanded
+    fresh = _fresh_evidence(facts, policy, plan, hits + fallen, values)
+    return Evaluation(
+        outcome=with_evidence(demanded, fresh=fresh),
+        evidence_met=fresh and demanded is Outcome.STEP_UP,
+        evidence_fresh=fresh,
+        floor=weighed.floor,
+        score=score,
+        score_range=_range(facts, total, hits, held_back),
+        hits=_shares(hits, weighed, values) + tuple([_hit(q, s, values, 0.0) for q, s in fallen]),
+        exempt=exempt,
+        unknown=tuple([q.code for q in unknown]),
+        degraded=tuple(degraded),
+        anomaly=anomaly,
+        vector=vector,
+        plan=plan,
+        shadow=_in_shadow(plan, values) if plan.shadow else (),
+        forcing=forcing,
+        fallen=tuple([q.code for q, _ in fallen]),
+    )
+
+
+class _Weighed(NamedTuple):
+    """What hits come to together."""
+
+    declared: list[float]
+    statistical: list[float]
+    total: float
+    score: float
+    floor: Outcome
+    demanded: Outcome
+
+
+def _weigh(
+    plan: Plan, hits: list[tuple[Question, float]], degraded: list[str], least: Outcome = Outcome.ALLOW
+) -> _Weighed:
     declared: list[float] = []
     statistical: list[float] = []
     for q, s in hits:
@@ -164,24 +238,25 @@ def _judge(
     floors = [q.floor for q, _ in hits]
     if degraded:
         floors.append(plan.fail_mode)
-    floor = most_severe(Outcome.ALLOW, floors)
+    floor = most_severe(least, floors)
     demanded = max(by_score(score, plan.step_up_at, plan.deny_at), floor)
-    fresh = _fresh_evidence(facts, policy, plan, hits, values)
-    return Evaluation(
-        outcome=with_evidence(demanded, fresh=fresh),
-        evidence_met=fresh and demanded is Outcome.STEP_UP,
-        evidence_fresh=fresh,
-        floor=floor,
-        score=score,
-        score_range=_range(facts, total, hits, held_back),
-        hits=_shares(hits, score, declared, statistical, values),
-        exempt=exempt,
-        unknown=tuple([q.code for q in unknown]),
-        degraded=tuple(degraded),
-        anomaly=anomaly,
-        vector=vector,
-        plan=plan,
-    )
+    return _Weighed(declared, statistical, total, score, floor, demanded)
+
+
+def _forcing(plan: Plan, hits: list[tuple[Question, float]], degraded: list[str], demanded: Outcome) -> tuple[str, ...]:
+    """Name the hits with a breaker where without all of them the outcome would be milder.
+
+    Without all, not without each: of two signals that each deny everybody, neither would be missed alone.
+    """
+    own = [q.code for q, _ in hits if q.code in plan.breakable]
+    if not own:
+        return ()
+    others = [hit for hit in hits if hit[0].code not in plan.breakable]
+    return tuple(own) if _weigh(plan, others, degraded).demanded < demanded else ()
+
+
+def _in_shadow(plan: Plan, values: list[Any]) -> tuple[Shadowed, ...]:
+    return tuple(Shadowed(q.code, *answer(q.ask, [values[i] for i in q.index], {})) for q in plan.shadow)
 
 
 Asked = tuple[list[tuple[Question, float]], list[Question], list[Question]]
@@ -277,27 +352,17 @@ def _range(
     return combine.score_range(total, coarse, [q.full_evidence for q in unknown])
 
 
-def _shares(
-    hits: list[tuple[Question, float]],
-    score: float,
-    declared: list[float],
-    statistical: list[float],
-    values: list[Any],
-) -> tuple[Hit, ...]:
+def _hit(q: Question, strength: float, values: list[Any], contribution: float) -> Hit:
+    return Hit(q, float(strength), tuple([values[i] for i in q.index]), contribution)
+
+
+def _shares(hits: list[tuple[Question, float]], weighed: _Weighed, values: list[Any]) -> tuple[Hit, ...]:
     if not hits:
         return ()
     if len(hits) == 1:  # the usual case: the whole score is its share
         ((q, s),) = hits
-        return (Hit(q, float(s), tuple([values[i] for i in q.index]), score),)
-    of_declared, of_statistical = (iter(part) for part in combine.contributions(declared, statistical))
-    shares = [
-        Hit(
-            question=q,
-            strength=float(s),
-            inputs=tuple([values[i] for i in q.index]),
-            contribution=next(of_statistical if q.statistical else of_declared),
-        )
-        for q, s in hits
-    ]
+        return (_hit(q, s, values, weighed.score),)
+    of_declared, of_statistical = (iter(part) for part in combine.contributions(weighed.declared, weighed.statistical))
+    shares = [_hit(q, s, values, next(of_statistical if q.statistical else of_declared)) for q, s in hits]
     shares.sort(key=lambda hit: (-hit.contribution, hit.question.code))
     return tuple(shares)

@@ -1,13 +1,13 @@
 """Why a decision came out as it did: every signal's state, weight and share, and what the model found odd."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from riskd.anomaly.model import Model
 from riskd.counterfactual import Counterfactual, counterfactuals
-from riskd.evaluation import Evaluation, evaluate
+from riskd.evaluation import Evaluation, Shadowed, evaluate
 from riskd.facts import Facts
 from riskd.features import Extractor, Fault
 from riskd.features.population import Population
@@ -37,6 +37,8 @@ class SignalLine(Struct, frozen=True):
     inputs: dict[str, float | str | None]
     why: str
     """For a hit its text, for an unknown what is missing, for an exempt one what lifts it."""
+    shadow: bool = False
+    """It is only looked at: it counted nothing."""
 
 
 class FeatureLine(Struct, frozen=True):
@@ -83,6 +85,8 @@ def explain(facts: Facts, policy: Policy, model: Model | None) -> Explanation:
         values += policy.read_more(facts)[0]
     lines = [_line(question, evaluation, values) for question in evaluation.plan.questions]
     lines = [_exempt(line, facts, policy) if line.code in evaluation.exempt else line for line in lines]
+    asked = {question.code: question for question in evaluation.plan.shadow}
+    lines += [_shadowed(said, asked[said.code], values) for said in evaluation.shadow]
     lines.sort(key=lambda line: (_ORDER[line.state], -line.contribution))
     anomalous = [line.contribution for line in lines if line.code == "anomalous"]
     return Explanation(
@@ -106,11 +110,13 @@ def explain(facts: Facts, policy: Policy, model: Model | None) -> Explanation:
 
 def _line(question: Question, evaluation: Evaluation, values: list[float | str | None]) -> SignalLine:
     hit = next((h for h in evaluation.hits if h.question is question), None)
-    inputs = {name: values[at] for name, at in zip(question.signal.reads, question.index, strict=True)}
+    inputs = _inputs(question, values)
     state: State = "clear"
     why = ""
     if hit is not None:
         state, why = "hit", question.signal.text
+        if question.code in evaluation.fallen:
+            why = f"{why} Its breaker had tripped: it steps up at most, and weighs nothing."
     elif question.code in evaluation.unknown:
         missing = [name for name, value in inputs.items() if value is None]
         state, why = "unknown", f"missing: {', '.join(missing)}"
@@ -122,9 +128,30 @@ def _line(question: Question, evaluation: Evaluation, values: list[float | str |
         weight=question.weight,
         strength=0.0 if hit is None else hit.strength,
         contribution=0.0 if hit is None else hit.contribution,
-        inputs={k: f"failed: {v.error}" if isinstance(v, Fault) else shown(v) for k, v in inputs.items()},
+        inputs=_told(inputs),
         why=why,
     )
+
+
+def _shadowed(said: Shadowed, question: Question, values: list[float | str | None]) -> SignalLine:
+    return SignalLine(
+        code=said.code,
+        state=said.state.value,
+        weight=question.weight,
+        strength=said.strength,
+        contribution=0.0,
+        inputs=_told(_inputs(question, values)),
+        why="in shadow: counts nothing",
+        shadow=True,
+    )
+
+
+def _inputs(question: Question, values: list[float | str | None]) -> dict[str, Any]:
+    return {name: values[at] for name, at in zip(question.signal.reads, question.index, strict=True)}
+
+
+def _told(inputs: dict[str, Any]) -> dict[str, float | str | None]:
+    return {k: f"failed: {v.error}" if isinstance(v, Fault) else shown(v) for k, v in inputs.items()}
 
 
 def _exempt(line: SignalLine, facts: Facts, policy: Policy) -> SignalLine:

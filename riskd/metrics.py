@@ -175,6 +175,19 @@ class Metrics:
             "riskd_exempt_hits_total", "Hits that an exemption or allow list lifted, by reason code.", ("code",)
         )
         self.signal_errors = Counter("riskd_signal_errors_total", "Signals that failed, by reason code.", ("code",))
+        self.breaker_trips = Counter("riskd_breaker_trips_total", "Signals that lost the power to deny.", ("code",))
+        self.breaker_tripped = Gauge(
+            "riskd_breaker_tripped", "Workers in which a signal steps up at most.", ("code",), across="sum"
+        )
+        self.shadow_signals = Counter(
+            "riskd_shadow_signals_total", "What signals in shadow said: hit, clear, unknown, error.", ("code", "state")
+        )
+        self.shadow_decisions = Counter(
+            "riskd_shadow_decisions_total",
+            "Decisions judged beside, by the outcome obeyed and theirs.",
+            ("outcome", "shadow"),
+        )
+        self.shadow_errors = Counter("riskd_shadow_errors_total", "Decisions that could not be judged beside.")
         self.stage_seconds = Histogram("riskd_stage_seconds", "Time a decision spends in each stage.", ("stage",))
         self.store_failures = Counter("riskd_store_failures_total", "Store calls that failed, by kind.", ("kind",))
         self.held_entries = Gauge(
@@ -190,7 +203,7 @@ class Metrics:
         self.in_flight = Gauge("riskd_requests_in_flight", "Requests being answered.", across="sum")
         self.load_errors = Counter(
             "riskd_config_load_errors_total",
-            "Files that could not be taken over while serving, by part: policy, model, keys, databases.",
+            "Files that could not be taken over while serving, by part: policy, model, candidates, keys, databases.",
             ("part",),
         )
         self.workers = Gauge("riskd_workers", "Workers by what they judge by.", ("policy", "model"), across="sum")

@@ -328,5 +328,5 @@ def test_time_is_handed_in() -> None:
 
 def test_the_groups_are_all_groups() -> None:
     """The law of unknown facts is tried on every group that may be missing."""
-    always = {"time", "action", "lists", "exempt", "attributes", "velocities", "down"}
+    always = {"time", "action", "lists", "exempt", "tripped", "attributes", "velocities", "down"}
     assert set(UNKNOWN) | always == set(get_type_hints(Facts))

@@ -119,9 +119,11 @@ def test_every_name_is_what_dashboards_know() -> None:
     assert names == {
         "riskd_decisions_total": ("outcome", "action"),
         "riskd_signal_hits_total": ("code",),
+        "riskd_exempt_hits_total": ("code",),
         "riskd_signal_errors_total": ("code",),
         "riskd_stage_seconds": ("stage",),
         "riskd_store_failures_total": ("kind",),
+        "riskd_list_entries": ("list",),
         "riskd_record_written_total": (),
         "riskd_record_dropped_total": (),
         "riskd_record_failures_total": ("kind",),
@@ -130,5 +132,7 @@ def test_every_name_is_what_dashboards_know() -> None:
         "riskd_outcomes_total": ("outcome",),
         "riskd_requests_refused_total": ("status",),
         "riskd_requests_in_flight": (),
+        "riskd_config_load_errors_total": ("part",),
+        "riskd_workers": ("policy", "model"),
         "riskd_info": ("version", "policy", "model"),
     }

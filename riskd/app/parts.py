@@ -12,6 +12,7 @@ import structlog
 
 from riskd.anomaly.load import load_model
 from riskd.anomaly.model import Model
+from riskd.app.candidates import NONE, CandidateFiles
 from riskd.app.source import PolicySource
 from riskd.contract import Decision, OutcomeReport, Reported
 from riskd.engine import Engine
@@ -23,7 +24,7 @@ from riskd.enrich.identity import Keep, KeptField, Pseudonyms, load_secrets
 from riskd.enrich.leaked import LeakedCredentials
 from riskd.enrich.lists import NetworkLists
 from riskd.enrich.named import NamedLists, hashed_by
-from riskd.errors import ModelError, StoreUnavailable
+from riskd.errors import ConfigError, ModelError, StoreUnavailable
 from riskd.features import MODEL_FEATURES
 from riskd.ledger import Ledger
 from riskd.metrics import Metrics
@@ -36,6 +37,7 @@ from riskd.record.redact import Redaction
 from riskd.record.writer import Writer
 from riskd.settings import Settings
 from riskd.store import Embedded, Store, parse
+from riskd.trial import Breakers, Candidates, Trial
 
 PATIENCE_S: Final = 5.0
 """How long a command waits for the store."""
@@ -63,6 +65,15 @@ def open_model(settings: Settings, policy: Policy) -> Model | None:
             raise
         log.warning("no_model", reason=str(error), consequence="the declared signals decide alone")
         return None
+
+
+def open_candidates(settings: Settings, policy: Policy) -> Candidates:
+    """Load what the policy names to be tried beside it; nothing, and a line in the log, when that is wrong."""
+    try:
+        return CandidateFiles(settings, policy_path(settings)).load(policy)
+    except ConfigError as error:
+        log.warning("no_candidates", reason=str(error), consequence="all is judged by the policy in use")
+        return NONE
 
 
 def open_geo(settings: Settings) -> Geo:
@@ -152,19 +163,32 @@ class Parts:
             like=like,
         )
 
-    def engine(self, policy: Policy, model: Model | None, enricher: Enricher) -> Engine:
-        """Join all to an engine, and let the metrics know the policy's actions."""
-        self.metrics.actions = frozenset(name for rules in policy.file.actions.values() for name in rules.names)
+    def engine(
+        self,
+        policy: Policy,
+        model: Model | None,
+        enricher: Enricher,
+        candidates: Candidates = NONE,
+        breakers: Breakers | None = None,
+    ) -> Engine:
+        """Join all to an engine, and let the metrics know the actions of the policy and its candidates.
+
+        Breakers that are handed on go on counting; without them the engine has its own.
+        """
+        policies = (policy, *candidates.policies)
+        actions = [rules for one in policies for rules in one.file.actions.values()]
+        self.metrics.actions = frozenset(name for rules in actions for name in rules.names)
         return Engine(
             enricher=enricher,
             store=self.store,
             policy=policy,
             model=model,
             writer=self.writer,
-            redaction=policy_redaction(self.pseudonyms, policy),
+            redaction=policy_redaction(self.pseudonyms, *policies),
             sealer=self.pseudonyms.sealer,
             metrics=self.metrics,
             on_evidence=self.on_evidence,
+            trial=Trial(policy, self.metrics, candidates, breakers),
         )
 
     def outcomes(self, policy: Policy) -> Outcomes:
@@ -212,9 +236,11 @@ def policy_writer(settings: Settings, policy: Policy, metrics: Metrics) -> Write
     return Writer(settings.data_dir / "log", max_bytes=max_bytes, max_age=max_age, metrics=metrics)
 
 
-def policy_redaction(pseudonyms: Pseudonyms, policy: Policy) -> Redaction:
-    """Return what the policy lets be recorded."""
-    return Redaction(pseudonyms.text, attributes=policy.recorded_attributes, words=policy.words)
+def policy_redaction(pseudonyms: Pseudonyms, *policies: Policy) -> Redaction:
+    """Return what policies that judge the same facts let be recorded."""
+    attributes = frozenset[str]().union(*[policy.recorded_attributes for policy in policies])
+    words = frozenset[str]().union(*[policy.words for policy in policies])
+    return Redaction(pseudonyms.text, attributes=attributes, words=words)
 
 
 def policy_outcomes(policy: Policy, store: Store, writer: Writer, pseudonyms: Pseudonyms, metrics: Metrics) -> Outcomes:
@@ -322,7 +348,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
             source.remember(vouched)
             with suppress(StoreUnavailable):  # its decisions tell
                 await parts.ledger(policy, enricher.named).follow(datetime.now(UTC))
-            yield parts.engine(policy, model, enricher)
+            yield parts.engine(policy, model, enricher, open_candidates(settings, policy))
             outcomes = parts.outcomes(policy)
             for decision, now in met:
                 report = OutcomeReport(decision_id=decision.decision_id, outcome=Reported.STEP_UP_PASSED)

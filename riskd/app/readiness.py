@@ -28,6 +28,8 @@ def tell(loaded: Loaded, store: StoreState, writer: Writer, *, draining: bool) -
         "policy": _policy(loaded),
         "record": _record(writer, refusing=loaded.policy.file.record.on_failure == "refuse"),
     }
+    if (tried := _candidates(loaded)) is not None:
+        parts["candidates"] = tried
     ready = not draining and all(part.ready for part in parts.values())
     return Readiness(ready=ready, draining=draining, parts=parts)
 
@@ -59,6 +61,23 @@ def _model(loaded: Loaded) -> Part:
 def _policy(loaded: Loaded) -> Part:
     problem = loaded.problems.get("policy")
     return Part(ready=True, state="stale" if problem else "ok", detail=problem, revision=loaded.policy.revision)
+
+
+def _candidates(loaded: Loaded) -> Part | None:
+    """Tell what is tried beside the policy in use; None when it names nothing."""
+    file, candidates = loaded.policy.file, loaded.candidates
+    problem = loaded.problems.get("candidates")
+    if file.rollout is None and file.shadow is None and problem is None:
+        return None
+    told = []
+    if candidates.rollout is not None and file.rollout is not None:
+        told.append(f"rollout: {file.rollout.percent:g} % by {candidates.rollout.revision}")
+    if candidates.shadow is not None:
+        told.append(f"shadow: policy {candidates.shadow.revision}")
+    if candidates.model is not None:
+        told.append(f"shadow: model {candidates.model.version}")
+    state = "ok" if problem is None else "stale" if told else "none"
+    return Part(ready=True, state=state, detail="; ".join(filter(None, (problem, *told))))
 
 
 def _record(writer: Writer, *, refusing: bool) -> Part:

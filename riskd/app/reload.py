@@ -1,4 +1,4 @@
-"""Takes over what changed on disk while serving: keys, databases, lists, policy, model.
+"""Takes over what changed on disk while serving: keys, databases, lists, policy, model, candidates.
 
 What is damaged, gone, half written or not signed as it must be changes nothing: the last good one stays in use, and the
 reason is counted, logged once and shown on /readyz. A policy takes effect as a whole, in one step of the event loop; a
@@ -17,6 +17,7 @@ import structlog
 from riskd.anomaly.artifact import CURRENT_FILE, MANIFEST_FILE, MODEL_FILE
 from riskd.anomaly.load import current_version, load_model
 from riskd.anomaly.model import Model
+from riskd.app.candidates import NONE, CandidateFiles
 from riskd.app.parts import Parts, list_files
 from riskd.app.source import PolicySource, State, Vouched, stamps
 from riskd.engine import Engine
@@ -29,6 +30,7 @@ from riskd.outcome import Outcomes
 from riskd.policy import Policy
 from riskd.settings import Settings
 from riskd.tokens.keys import KeyRing
+from riskd.trial import Breakers, Candidates
 
 REST_S: Final = 0.03
 """A file that did not change for so long is taken to be written to its end."""
@@ -60,18 +62,24 @@ class Loaded:
         self._parts = parts
         self._source = source
         self._looking = asyncio.Lock()
-        self._named: dict[str, State] = {"policy": {}, "model": {}}
+        self._named: dict[str, State] = {"policy": {}, "model": {}, "candidates": {}}
         """Files that the policy and the model last read name, as they were before those were read."""
         self.vouched = vouched
         self.policy_since = now
         """When the policy in use was taken into use."""
         self.model = model
         self.problems: dict[str, str] = {}
-        """Why something is not in use as it stands on disk now: keys, databases, policy, model."""
+        """Why something is not in use as it stands on disk now: keys, databases, policy, model, candidates."""
         self.policy_problem: ConfigError | None = None
         """What is wrong with the policy on disk; None when it is in use."""
         on_disk = self._state("model")
         self._seen = {"policy": vouched.files, "model": on_disk if self._is_current() else {}}
+        self._candidate_files = CandidateFiles(settings, source.path)
+        self._next: Policy = self.policy
+        """The policy whose candidates are looked at."""
+        self._breakers = Breakers(parts.metrics)
+        self.candidates: Candidates = self._first_candidates()
+        """What is tried beside the policy in use."""
         self.enricher: Enricher = parts.enricher(self.policy, vouched.digests(source.path.parent))
         self.sources: tuple[Source, ...] = sources(self.enricher, settings.data_dir, now)
         self.keys = KeyRing.load(settings.data_dir / "secrets" / "keys.json")
@@ -79,7 +87,7 @@ class Loaded:
         self.outcomes: Outcomes = parts.outcomes(self.policy)
         self.ledger: Ledger = parts.ledger(self.policy, self.enricher.named)
         source.remember(vouched)
-        for name in ("policy", "model", "keys", "databases"):
+        for name in ("policy", "model", "candidates", "keys", "databases"):
             parts.metrics.load_errors.at(name)  # told as 0 from the first, so that a rise can be seen
 
     @property
@@ -96,7 +104,9 @@ class Loaded:
             await asyncio.to_thread(self._refresh_data, now)
             ruled = await self._made_anew("policy", self._read_policy, again=again)
             model = await self._made_anew("model", self._read_model, again=again and "model" in self.problems)
-            if ruled is None and model is None:
+            self._next = self.policy if ruled is None else ruled[0].policy
+            candidates = await self._candidates_anew(again=again or ruled is not None, of_another=ruled is not None)
+            if ruled is None and model is None and candidates is None:
                 return False
             if ruled is not None:  # a list that is new to this process is read before it counts
                 with suppress(StoreUnavailable):
@@ -110,13 +120,15 @@ class Loaded:
                 self.outcomes = self._parts.outcomes(self.policy)
             if model is not None:
                 self.model = model
+            if candidates is not None:
+                self.candidates = candidates
             self.engine = self._make_engine()
             version = None if self.model is None else self.model.version
             log.info("reloaded", policy=self.policy.revision, model=version)
             return True
 
     def _make_engine(self) -> Engine:
-        engine = self._parts.engine(self.policy, self.model, self.enricher)
+        engine = self._parts.engine(self.policy, self.model, self.enricher, self.candidates, self._breakers)
         engine.sources = {source.name: source.version for source in self.sources}
         return engine
 
@@ -148,6 +160,24 @@ class Loaded:
         self._seen[name] = {path: stamp for path, stamp in (seen | self._named[name]).items() if path in own}
         return made
 
+    def _first_candidates(self) -> Candidates:
+        self._seen["candidates"] = self._state("candidates")
+        try:
+            return self._read_candidates()
+        except ConfigError as error:
+            self._parts.metrics.load_errors.at("candidates").inc()
+            self._note("candidates", str(error))
+            return NONE
+
+    async def _candidates_anew(self, *, again: bool, of_another: bool) -> Candidates | None:
+        """Make the candidates anew where they changed; wrong ones of another policy leave none to go on with."""
+        if not self._files("candidates"):
+            self._note("candidates", None)
+            self._seen["candidates"] = {}
+            return None if self.candidates == NONE else NONE
+        made = await self._made_anew("candidates", self._read_candidates, again=again)
+        return NONE if made is None and of_another else made
+
     async def _at_rest(self, name: str) -> State:
         """Wait until nobody seems to be writing any more; return the state of the files then."""
         state = self._state(name)
@@ -171,6 +201,8 @@ class Loaded:
 
     def _files(self, name: str) -> Collection[Path]:
         """Return the files that decide what a part is; what these name counts while something is wrong with it."""
+        if name == "candidates":
+            return self._candidate_files.files(self._next)
         own = self._source.files() if name == "policy" else (self._settings.models_dir / CURRENT_FILE,)
         return {*own, *self._named[name]} if name in self.problems else own
 
@@ -191,6 +223,9 @@ class Loaded:
         version = current_version(models)
         self._named["model"] = stamps([models / version / MANIFEST_FILE, models / version / MODEL_FILE])
         return load_model(models, MODEL_FEATURES, version)
+
+    def _read_candidates(self) -> Candidates:
+        return self._candidate_files.load(self._next)
 
     def _note(self, name: str, problem: str | None) -> None:
         if problem is None:

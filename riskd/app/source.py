@@ -23,7 +23,7 @@ from riskd.policy.load import load
 if TYPE_CHECKING:
     from riskd.policy.signature import Keys, Statement
 
-SEEN_FILE = "policy-seen.json"
+SEEN_FILE = "{role}-seen.json"
 KEY_SUFFIXES = frozenset({".pub", ".pem"})
 """How files are called that are read in a folder of keys."""
 
@@ -55,11 +55,14 @@ class _Seen(Struct, frozen=True, forbid_unknown_fields=True):
 class PolicySource:
     """The policy of one riskd."""
 
-    def __init__(self, path: Path, keys: Path | None, data_dir: Path) -> None:
-        """`keys` is a file or folder of public keys; None takes any policy."""
+    def __init__(self, path: Path, keys: Path | None, data_dir: Path, role: str = "policy") -> None:
+        """`keys` is a file or folder of public keys; None takes any policy.
+
+        Versions rise for each role by itself, so that a newer candidate does not make the policy in use an old one.
+        """
         self.path = path
         self._keys = keys
-        self._seen = data_dir / SEEN_FILE
+        self._seen = data_dir / SEEN_FILE.format(role=role)
 
     def files(self) -> tuple[Path, ...]:
         """Return all files that decide which policy is used."""

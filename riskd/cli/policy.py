@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from riskd.app.parts import open_leaked, open_lists, open_named, policy_path
+from riskd.cli.declared import declared, show_declared
 from riskd.cli.root import AsJson, app, console, fail, print_json, settings
 from riskd.enrich.identity import KEY_BYTES, Pseudonyms
 from riskd.enrich.named import NamedLists
@@ -51,9 +52,11 @@ def check(files: Names = None, as_json: AsJson = False) -> None:
                 sys.stderr.write(f"{mistake.at(str(path))}\n")
         else:
             lists = list(_lists(policy, named))
-            reports.append({"file": str(path), "revision": policy.revision, "mistakes": [], "lists": lists})
+            own = declared(policy)
+            reports.append({"file": str(path), "revision": policy.revision, "mistakes": [], "lists": lists, **own})
             if not as_json:
                 _show(policy, path)
+                show_declared(own)
                 _show_lists(lists)
     if as_json:
         print_json(reports)

@@ -1,5 +1,6 @@
 """Ask the log: what another policy or model would have decided, and the log in a form for other tools."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from riskd.app.parts import policy_path
 from riskd.cli.root import AsJson, app, console, fail, print_json, settings
 from riskd.errors import ConfigError
 from riskd.policy.load import load
+from riskd.policy.rollout import candidate_files
 
 log = typer.Typer(help="The decision log: export it.", no_args_is_help=True)
 app.add_typer(log, name="log")
@@ -111,12 +113,17 @@ def export(
 
 
 def _known(in_use: Path, baseline: list[Path]) -> tuple[Path, ...]:
-    """Return the policies at hand; the one in use helps where it can be read, and is not asked for."""
+    """Return the policies at hand; the one in use and its candidates help where they can be read."""
     try:
-        load(in_use)
+        policy = load(in_use)
     except ConfigError:
         return tuple(baseline)
-    return (*baseline, in_use)
+    known = [*baseline, in_use]
+    for name in candidate_files(policy.file):  # part of the log was made under the one that is rolled out
+        with suppress(ConfigError):
+            load(in_use.parent / name)
+            known.append(in_use.parent / name)
+    return tuple(known)
 
 
 def instant(text: str | None, option: str) -> datetime | None:

@@ -119,11 +119,12 @@ class Enricher:
         action, place = self._action(request, recipient), _place(located, context.place, down)
         lists, exempt = NOT_LISTED, _NOT_EXEMPT
         if self.named:
+            listed = self._pseudonyms.listed(subject.id) if self.named.of_subjects and subject.id is not None else None
             presented = Presented(
                 address=None if located is None else located.address,
                 asn=network.asn,
                 country=place.country,
-                subject=None if subject.id is None or not self.named.of_subjects else self._pseudonyms.listed(subject.id),
+                subject=listed,
                 device=device_key,
                 email_domain=subject.email_domain,
                 path=action.path,
@@ -162,6 +163,18 @@ class Enricher:
             payload_key=payload_key,
             recipient_key=recipient_key,
         )
+
+    def lot(self, request: DecisionRequest, draft: Draft, rollout: str) -> float | None:
+        """Draw the lot of an attempt's subject in a rollout, 0 to below 1; None when nothing tells who it is.
+
+        It is the same in every worker, after every start and rotation of keys. An anonymous subject's is that of the
+        device, else of the address.
+        """
+        subject = request.subject
+        if subject.id is not None:
+            return self._pseudonyms.lot(rollout, f"subject\0{subject.type}\0{subject.id}")
+        key = draft.device_key or draft.address_key
+        return None if key is None else self._pseudonyms.lot(rollout, key)
 
     def counts(self, draft: Draft, counted: Counted) -> Counts:
         """Return what velocities find of the attempt, attributes as keyed hashes."""

@@ -35,7 +35,10 @@ class Pseudonyms:
             raise ConfigError(f"identity keys have {KEY_BYTES} bytes each")
         first = blake2b(secret, digest_size=KEY_BYTES, person=b"subject ring").digest()
         self._chain = tuple(_seed(key, "subject") for key in (first, *added))
-        fields = ("device", "session", "recipient", "resource", "ip", "network", "payload", "text", "body", "attribute")
+        fields = (
+            *("device", "session", "recipient", "resource", "ip", "network", "payload", "text", "body", "attribute"),
+            "rollout",
+        )
         self._seeds = {field: _seed(secret, field) for field in (*fields, "listed")}
         self.sealer = Sealer(blake2b(secret, digest_size=KEY_BYTES, person=b"decision ids").digest())
         """Seals the verdict into decision ids."""
@@ -88,6 +91,10 @@ class Pseudonyms:
     def listed(self, subject_id: str, subject_type: str | None = None) -> str:
         """Hash a subject's id for a list, or with its type for an exemption; the key is one that never rotates."""
         return _digest(self._seeds["listed"], subject_id if subject_type is None else f"{subject_type}\0{subject_id}")
+
+    def lot(self, rollout: str, who: str) -> float:
+        """Draw the lot of somebody in a rollout, 0 to below 1: always the same, and kept nowhere."""
+        return int(_digest(self._seeds["rollout"], f"{rollout}\0{who}")[:13], 16) / 16**13
 
     def text(self, text: str) -> str:
         """Hash a free text that must not be kept as it is."""

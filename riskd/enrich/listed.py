@@ -47,7 +47,7 @@ class Keys:
 
     def __init__(self, of: Of, lines: Iterable[str], source: str, keyed: Hash) -> None:
         """Read the entries; raises DataError."""
-        rows = Rows(_DIGEST_BYTES + _DAY_BYTES)
+        rows = Rows(_DIGEST_BYTES + _DAY_BYTES, MAX_ENTRIES + 1)
 
         def add(line: str) -> int:
             entry, day = dated(line)

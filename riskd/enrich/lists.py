@@ -4,14 +4,13 @@ A list is a text file, one entry a line: `203.0.113.7`, `2001:db8::/32` or `AS64
 comment; one that begins with `until 2026-12-31` lets the entry lapse after that day (UTC).
 """
 
-from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
 from riskd.enrich.address import Address
 from riskd.enrich.entries import FOREVER, MAX_ENTRIES, asn, last_day, prefix, read_entries
-from riskd.enrich.ranges import RangeTable, Rows, WideColumn, flatten
+from riskd.enrich.ranges import Column, RangeTable, Rows, WideColumn, flatten
 from riskd.enrich.watched import Watched
 from riskd.errors import DataError
 
@@ -25,7 +24,7 @@ class AddressList:
 
     def __init__(self, lines: Iterable[str], source: str) -> None:
         """Read the entries; raises DataError that names the first ten mistakes by line."""
-        rows = {version: Rows(width + 1 + _DAY_BYTES) for version, width in _BYTES.items()}
+        rows = {version: Rows(width + 1 + _DAY_BYTES, MAX_ENTRIES + 1) for version, width in _BYTES.items()}
         self._asns: dict[int, int] = {}
 
         def add(line: str) -> int:
@@ -112,14 +111,18 @@ def _open(path: Path) -> AddressList:
 
 
 def _compile(version: int, rows: Rows) -> RangeTable:
-    column = WideColumn if version == 6 else lambda: array("I")
-    firsts, lasts, days = column(), column(), array("I")
+    most = 2 * len(rows)  # a prefix within another makes three ranges of two
+    firsts, lasts, days = _column(version, most), _column(version, most), Column("I", most)
     rows.sort()
     for first, last, day in flatten(_prefixes(rows, _BYTES[version])):
         firsts.append(first)
         lasts.append(last)
         days.append(day)
     return RangeTable(firsts, lasts, days)
+
+
+def _column(version: int, most: int) -> Column | WideColumn:
+    return WideColumn(most) if version == 6 else Column("I", most)
 
 
 def _prefixes(rows: Rows, width: int) -> Iterator[tuple[int, int, int]]:

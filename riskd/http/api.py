@@ -70,7 +70,10 @@ class Part(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether this worker should get requests. Part names: store, databases, model, policy, record."""
+    """Whether this worker should get requests.
+
+    Part names: store, databases, model, policy, record, and candidates where the policy names some.
+    """
 
     ready: bool
     draining: bool = False

@@ -74,7 +74,6 @@ class NamedList(Section):
 
 
 ListName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
-NamedLists = Annotated[dict[ListName, NamedList], Field(max_length=MAX_LISTS)]
 
 
 def exempts(declared: NamedList) -> frozenset[str]:
@@ -140,7 +139,6 @@ __all__ = [
     "NEVER_EXEMPT",
     "ListName",
     "NamedList",
-    "NamedLists",
     "Of",
     "answered_by",
     "exempts",

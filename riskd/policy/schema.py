@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, create_model
 
 from riskd.contract import OutcomeWord, ShortText, Text
-from riskd.policy.named import NamedLists
+from riskd.policy.named import MAX_LISTS, ListName, NamedList
 from riskd.policy.rollout import BreakerRules, Rollout, Shadow
 from riskd.policy.section import Amounts, Country, Duration, Percent, Section
 from riskd.policy.velocities import MAX_VELOCITIES, VelocityRules
@@ -190,7 +190,7 @@ class Lists(Section):
 
     deny: DenyList = DenyList()
     feeds: Annotated[tuple[Feed, ...], Field(max_length=50)] = ()
-    named: NamedLists = Field(default={})
+    named: dict[ListName, NamedList] = Field(default={}, max_length=MAX_LISTS)
     """Deny and allow lists by name. Deny goes before allow, and allow before feeds, however specific entries are."""
     leaked_credentials: Text | None = None
     """File of hashes in the format of Have I Been Pwned (signal leaked_credential), relative to the policy file: one

@@ -38,6 +38,22 @@ class Recorded(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unk
     """UUIDv7; its time is when the decision was made."""
 
 
+class ShadowRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a candidate would have decided on the same facts; all else follows from them, as for the decision."""
+
+    policy_revision: str
+    model_version: str | None = None
+    outcome: OutcomeWord
+    score: float
+    """0 to 100."""
+    new: tuple[str, ...] = ()
+    """Codes that hit here, and not in the decision."""
+    gone: tuple[str, ...] = ()
+    """Codes that hit in the decision, and not here."""
+    errors: tuple[str, ...] = ()
+    """Signals that failed here."""
+
+
 class DecisionRecord(Recorded, frozen=True, kw_only=True, omit_defaults=True, tag="decision"):
     """One decision, with what it was made from."""
 
@@ -77,6 +93,10 @@ class DecisionRecord(Recorded, frozen=True, kw_only=True, omit_defaults=True, ta
     degraded: tuple[str, ...] = ()
     policy_revision: str
     model_version: str | None = None
+    shadow: ShadowRecord | None = None
+    """What was judged beside; None where nothing was, or it failed."""
+    shadow_hits: dict[str, float] = {}
+    """Reason code → strength of each signal in shadow that hit: it counted nothing."""
     sources: dict[str, str] = {}
     """Data source → version of the databases and lists the facts were looked up in."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from riskd.evaluation import evaluate
 from riskd.policy.load import SHIPPED, load
 from riskd.record.audit import decode
 from riskd.record.reader import read
@@ -99,7 +100,7 @@ def test_a_denied_subject_is_denied_by_every_worker(riskd: Riskd, running: Runni
     assert load(policy).revision == records[0].policy_revision
 
 
-def test_an_exemption_lifts_a_signal_everywhere(riskd: Riskd, running: Running) -> None:
+def test_an_exemption_lifts_a_signal_everywhere(riskd: Riskd, running: Running, policy: Path) -> None:
     """An exempted signal brings no points, is told in decision and record, and counts again when withdrawn."""
     plain = decide(running)
     assert "tor_exit" in codes(plain)
@@ -123,6 +124,8 @@ def test_an_exemption_lifts_a_signal_everywhere(riskd: Riskd, running: Running) 
     assert record.facts.exempt == {"tor_exit": granted["id"]}
     assert record.exempt == ("tor_exit",)
     assert "tor_exit" not in record.hits
+    again = evaluate(record.facts, load(policy), None)
+    assert (again.outcome.word, again.score, again.exempt) == (record.outcome, record.score, record.exempt)
 
 
 def test_an_allow_list_lifts_what_it_names(running: Running) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from riskd.app.source import SEEN_FILE, PolicySource, signature_path
+from riskd.app.source import PolicySource, signature_path
 from riskd.errors import ConfigError, PolicyError, SignatureError
 from tests.app.riskd import amend
 from tests.app.signing import Signer
@@ -88,6 +88,15 @@ def test_another_key_brings_no_old_policy_back(source: PolicySource, policy: Pat
         use(source)
 
 
+def test_each_role_has_versions_of_its_own(source: PolicySource, policy: Path, signer: Signer) -> None:
+    """A candidate of a higher version leaves the policy in use as new as it was."""
+    candidate = policy.with_name("candidate.yaml")
+    candidate.write_bytes(policy.read_bytes())
+    signer.sign(candidate, 9)
+    assert use(PolicySource(candidate, policy.parent / "keys", policy.parent / "data", "candidate")) == 9
+    assert use(source) == 5
+
+
 def test_a_key_that_is_taken_away_counts_no_more(source: PolicySource, tmp_path: Path) -> None:
     """Keys are read anew with every policy, and each of their files decides which policy is used."""
     use(source)
@@ -112,7 +121,7 @@ def test_one_file_may_hold_the_keys(tmp_path: Path, policy: Path) -> None:
         (lambda home: (home / "keys" / "ops.pub").unlink(), "no public key is in it"),
         (lambda home: (home / "keys").rename(home / "gone"), "cannot be read: No such file"),
         (lambda home: (home / "keys" / "ops.pub").write_text("noise"), "no Ed25519 public key"),
-        (lambda home: (home / "data").mkdir() or (home / "data" / SEEN_FILE).write_text("{"), "damaged"),
+        (lambda home: (home / "data").mkdir() or (home / "data" / "policy-seen.json").write_text("{"), "damaged"),
         (lambda home: (home / "data").write_text("no folder"), "cannot be kept"),
     ],
 )
@@ -142,4 +151,4 @@ def test_the_version_kept_is_its_owners_alone(source: PolicySource, tmp_path: Pa
         use(source)
     finally:
         os.umask(before)
-    assert (tmp_path / "data" / SEEN_FILE).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "data" / "policy-seen.json").stat().st_mode & 0o777 == 0o600

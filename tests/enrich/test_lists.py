@@ -128,7 +128,7 @@ def test_flattening_keeps_the_largest_value(entries: list[tuple[int, int, int]],
 
 def test_wide_columns_are_sequences() -> None:
     """128-bit numbers come back as they went in, by index and by slice."""
-    column = WideColumn()
+    column = WideColumn(4)
     numbers = [0, 1, 2**64, 2**128 - 1]
     for number in numbers:
         column.append(number)

@@ -194,7 +194,7 @@ def test_a_million_subjects() -> None:
 @given(st.lists(st.binary(min_size=3, max_size=3), max_size=60), st.binary(min_size=3, max_size=3))
 def test_rows_are_sorted_and_ranked(rows: list[bytes], row: bytes) -> None:
     """Rows of one width are sorted as numbers, zero bytes included, and a row's rank counts those not above it."""
-    made = Rows(3)
+    made = Rows(3, len(rows))
     for one in rows:
         made.append(one)
     made.sort()

@@ -15,7 +15,7 @@ from tests.http.servers import Running
 CHECKS = [not_a_server_error, status_code_conformance, response_schema_conformance, content_type_conformance]
 OPERATIONS = [
     *(("POST", path, mode) for path in ("/decide", "/decide/batch", "/outcome") for mode in ("POSITIVE", "NEGATIVE")),
-    *(("GET", path, "POSITIVE") for path in ("/healthz", "/readyz", "/metrics")),
+    *(("GET", path, "POSITIVE") for path in ("/healthz", "/readyz", "/metrics", "/policy")),
 ]
 
 

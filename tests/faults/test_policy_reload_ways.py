@@ -7,8 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from riskd.policy.load import parse
+from riskd.record.schema import DecisionRecord
 from tests.faults.callers import Callers
-from tests.faults.rig import Rig, decide, eventually, login, metric
+from tests.faults.rig import Rig, decide, eventually, login, metric, rss_mb
 from tests.http.servers import Running
 
 BROKEN = {
@@ -155,3 +157,32 @@ def test_keys_and_databases_follow_hup(rig: Rig) -> None:
         assert eventually(lambda: client.post("/decide", json=login()).status_code == 200)
     assert running.process.poll() is None
     assert running.worker_pids() == workers
+
+
+def test_case_13_many_reloads_under_load(rig: Rig) -> None:
+    """Good and broken policies in quick turn, two workers, full load: each record's hits are those of its revision."""
+    variants = []
+    for networks in (["203.0.113.0/24"], ["81.2.69.0/24"], ["198.51.100.0/24"], ["81.2.69.142"]):
+        rig.amend(lists={"deny": {"networks": networks}})
+        variants.append((rig.policy.read_bytes(), networks[0].startswith("81.2.69.")))
+    running = rig.start(workers=2)
+    denying: dict[str, bool] = {parse(content, "").revision: denied for content, denied in variants}
+    with Callers(running, 8, ip="81.2.69.142") as load, running.client() as client:
+        rss = [rss_mb(pid) for pid in running.worker_pids()]
+        for number in range(60):
+            content, denied = variants[number % 4]
+            if number % 5 == 4:
+                swap(rig.policy, list(BROKEN.values())[number % len(BROKEN)])
+                assert client.post("/policy/reload").status_code == 422
+            else:
+                swap(rig.policy, content)
+                told = client.post("/policy/reload").json()
+                assert denying[told["revision"]] is denied
+        assert eventually(lambda: metric(client, "riskd_workers", policy=told["revision"]) == 2)
+        grown = [rss_mb(pid) - before for pid, before in zip(running.worker_pids(), rss, strict=True)]
+    assert (load.statuses, load.broken) == ({200}, [])
+    records = [record for record in rig.records() if isinstance(record, DecisionRecord)]
+    assert sorted(record.decision_id for record in records) == sorted(load.ids)
+    assert {record.policy_revision for record in records} == set(denying)
+    assert all(("denied_network" in record.hits) is denying[record.policy_revision] for record in records)
+    assert max(grown) < 25, grown

@@ -70,3 +70,29 @@ def test_a_mistake_of_the_whole_file_has_no_line(tmp_path: Path) -> None:
     for report in json.loads(told.stdout):
         (mistake,) = report["mistakes"]
         assert (mistake["line"], mistake["column"]) == (0, 0)
+
+
+def test_what_a_policy_declares_is_shown(tmp_path: Path) -> None:
+    """Custom signals and velocities are told with what they weigh, force and read, as tables and as JSON."""
+    path = tmp_path / "riskd.yaml"
+    path.write_bytes((SHIPPED / "default.yaml").read_bytes())
+    amend(
+        path,
+        custom_signals=[
+            {"code": "large", "when": "action.amount > 500.0", "weight": 0.4, "text": "Large.", "actions": ["payment"]}
+        ],
+        velocities=[
+            {"name": "payouts_24h", "count": "attempts", "per": "recipient", "window": "24h", "limit": 5},
+            {"name": "spent_1h", "sum": "amount", "per": "subject", "window": "1h"},
+        ],
+    )
+    (told,) = json.loads(CliRunner().invoke(app, ["check", "--json", str(path)]).stdout)
+    (signal,), (payouts, spent) = told["custom_signals"], told["velocities"]
+    assert (signal["code"], signal["reads"], signal["floor"]) == ("large", ["action.amount"], "allow")
+    assert (payouts["velocity"], payouts["signal"]) == ("velocity.payouts_24h", "velocity_payouts_24h")
+    assert (spent["counts"], spent["window_s"], spent["limit"], spent["signal"]) == ("sum of amount", 3600, None, None)
+    shown = CliRunner().invoke(app, ["check", str(path)], env={"COLUMNS": "200"}).stdout
+    assert "action.amount > 500.0" in shown
+    assert "velocity.payouts_24h" in shown
+    assert "86400 s" in shown
+    assert "velocities" not in CliRunner().invoke(app, ["check", str(SHIPPED / "default.yaml")]).stdout

@@ -54,13 +54,13 @@ def test_durations_never_crash(written: object) -> None:
 
 
 def test_every_signal_may_be_tuned() -> None:
-    """Every signal has weight, floor, enabled and its own knobs, but for those that other parts of the policy set."""
+    """Every signal has weight, floor, enabled, shadow and its own knobs, but for those that other parts of the policy set."""
     assert set(SignalsTuning.model_fields) == set(SIGNALS)
     tuning = SignalsTuning()
     for code, declared in SIGNALS.items():
         bound = BOUND_KNOBS.get(code, ())
         assert set(type(getattr(tuning, code)).model_fields) == {
-            "weight", "floor", "enabled", *(knob for knob in declared.knobs if knob not in bound),
+            "weight", "floor", "enabled", "shadow", *(knob for knob in declared.knobs if knob not in bound),
         }  # fmt: skip
         assert set(bound) <= set(declared.knobs)
 

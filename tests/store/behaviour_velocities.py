@@ -198,7 +198,9 @@ class Velocities:
 
     async def test_forgetting_deletes_them(self, store: Store) -> None:
         """A forgotten subject's velocities begin anew, whichever policy counted them."""
-        await count(store, counting(velocity("a_1h"), velocity("ips_1h", kind="distinct", of="ip")))
+        for number in range(20):  # more than are kept in place
+            ips = counting(velocity("a_1h"), velocity("ips_1h", kind="distinct", of="ip"))
+            assert await count(store, ips, keys={"ip": f"i{number}"}) == [number + 1] * 2
         await count(store, counting(velocity("b_30d", window_s=30 * DAY)))
         await store.forget("ada")
         counted = counting(

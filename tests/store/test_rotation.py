@@ -174,3 +174,15 @@ async def test_keys_of_an_interrupted_rotation_fit_what_was_moved(valkey: str, t
     finish_rotation(tmp_path)
     assert (await history(store, subject=load_secrets(tmp_path).subject("ada"))).confirmed == 1
     await store.close()
+
+
+async def test_a_set_of_many_members_moves_too(valkey: str, tmp_path: Path) -> None:
+    """A distinct count of more members than are kept in place goes on under the new name."""
+    prefix = _prefix()
+    store = Store(parse(valkey), tmp_path / "epoch", budget_s=5.0, prefix=prefix)
+    for number in range(20):
+        await store.observe(attempt(subject="ada"), Counts(COUNTED, {"subject": "ada", "ip": f"i{number}"}, {}))
+    rekey(valkey, _rename, prefix)
+    seen = await store.observe(attempt(subject="ada+"), _counts("ada+"))
+    assert list(seen.velocities.values()) == [21, 21]
+    await store.close()

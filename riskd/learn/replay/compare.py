@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from riskd.contract import Outcome
-from riskd.evaluation import Evaluation
+from riskd.evaluation import Evaluation, shadow_hits
 from riskd.learn.replay.judge import Judged
 from riskd.policy.decide import by_score
 from riskd.record.schema import DecisionRecord
@@ -51,6 +51,7 @@ def differing(record: DecisionRecord, evaluation: Evaluation) -> tuple[str, ...]
         ("reasons", record.reasons, tuple([(hit.question.code, hit.contribution) for hit in evaluation.hits])),
         ("hits", record.hits, {hit.question.code: hit.strength for hit in evaluation.hits}),
         ("exempt", record.exempt, evaluation.exempt),
+        ("shadow_hits", record.shadow_hits, shadow_hits(evaluation)),
         ("unknown", record.unknown, evaluation.unknown),
         ("errors", record.errors, errors),
         ("degraded", record.degraded, evaluation.degraded),

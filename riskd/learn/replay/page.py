@@ -9,7 +9,7 @@ from riskd.learn.replay.chart import percent
 from riskd.learn.replay.compare import Example
 from riskd.learn.replay.markup import KEY, cell, figure, number, pair, row, section, table
 from riskd.learn.replay.report import Changed, Report, Row, Sides
-from riskd.learn.replay.table import WORDS, model_of
+from riskd.learn.replay.table import WORDS, model_of, moves
 
 SHOWN_ROWS = 25
 _DIMENSIONS = {"action": "action", "country": "country", "device": "kind of device"}
@@ -41,6 +41,7 @@ def _sections(report: Report) -> Iterator[str]:
         yield _reasons(report)
         yield _changed("Newly hit", "become severer", report.newly_hit)
         yield _changed("Let go", "become milder", report.let_go)
+    yield from _in_shadow(report)
     yield from _unanswered(report)
     notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
     yield section("To bear in mind", "", f'<ul class="notes">{notes}</ul>')
@@ -230,6 +231,35 @@ def _example(example: Example) -> str:
         number(f"{example.score_then:g} → {example.score_now:g}"),
         cell("".join(chips)),
     )
+
+
+def _in_shadow(report: Report) -> Iterator[str]:
+    if report.shadows:
+        rows = [
+            row(
+                cell(escape(line.name)),
+                number(f"{line.decisions:,}"),
+                number(f"{line.decisions - line.severer - line.milder:,}"),
+                number(_count(line.severer, "worse")),
+                number(_count(line.milder, "better")),
+                cell(moves(line)),
+            )
+            for line in report.shadows
+        ]
+        said = "What candidates would have decided that were judged beside, as recorded then; nobody obeyed them."
+        head = ["candidate", "#decisions", "#same", "#severer", "#milder", "outcome obeyed → the candidate's"]
+        yield section("Judged beside", said, table(head, rows))
+    if report.watched:
+        rows = [
+            row(
+                cell(f"<code>{escape(line.code)}</code>"),
+                number(f"{line.hits:,}"),
+                *[number(f"{count:,}") for count in line.outcomes],
+            )
+            for line in report.watched
+        ]
+        said = "Hits of signals that were only looked at, by the outcome of the decision."
+        yield section("Signals in shadow", said, table(["signal", "#hits", *(f"#{word}" for word in WORDS)], rows))
 
 
 def _unanswered(report: Report) -> Iterator[str]:

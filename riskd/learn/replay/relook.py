@@ -22,6 +22,7 @@ from riskd.evaluation import MODEL, Scorer
 from riskd.facts import NOT_LISTED, Facts, ListFacts, NetworkFacts
 from riskd.policy import Policy
 from riskd.policy.named import NamedList, answered_by
+from riskd.policy.rollout import still_tripped
 from riskd.record.schema import DecisionRecord
 
 LISTS = "lists"
@@ -31,12 +32,16 @@ LISTS = "lists"
 def restated(record: DecisionRecord, past: Policy | None, policy: Policy, model: Scorer | None) -> Facts:
     """Return the facts as they would have been told to a policy and model, as far as the record knows.
 
-    `past` is the policy it was made under, where known. That one model was down says nothing of another. Raises
-    DataError for a file of the policy's lists that is missing or wrong.
+    `past` is the policy it was made under, where known. That one model was down says nothing of another, nor that a
+    signal had tripped of one that is declared otherwise. Raises DataError for a file of the policy's lists that is
+    missing or wrong.
     """
     facts = record.facts
     if MODEL in facts.down and record.model_version != (None if model is None else model.version):
         facts = replace(facts, down=tuple(source for source in facts.down if source != MODEL))
+    if facts.tripped and past is not policy:
+        then = {} if past is None else past.breakable
+        facts = replace(facts, tripped=still_tripped(facts.tripped, policy.breakable, then))
     if past is policy or LISTS in facts.down:
         return facts
     network = _network(facts, past, policy)

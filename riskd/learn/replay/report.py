@@ -104,6 +104,28 @@ class Changed(Struct, frozen=True):
     """The largest changes first."""
 
 
+class ShadowRow(Struct, frozen=True):
+    """What a candidate would have decided that was judged beside, as recorded then."""
+
+    name: str
+    """Policy and model."""
+    decisions: int
+    matrix: tuple[tuple[int, ...], ...]
+    """Outcome obeyed (rows) by the candidate's (columns), each allow, step_up, deny."""
+    severer: int
+    """Decisions in which the candidate was severer."""
+    milder: int
+
+
+class WatchedRow(Struct, frozen=True):
+    """A signal in shadow."""
+
+    code: str
+    hits: int
+    outcomes: tuple[int, ...]
+    """Its hits by the outcome of the decision: allow, step_up, deny."""
+
+
 class Report(Struct, frozen=True):
     """All that a replay found."""
 
@@ -146,6 +168,10 @@ class Report(Struct, frozen=True):
     by: dict[str, tuple[Row, ...]]
     """Dimension → its groups: action, country and device with most decisions first, days in their order."""
     reasons: tuple[ReasonRow, ...]
+    shadows: tuple[ShadowRow, ...]
+    """Candidates that were judged beside, the most frequent first."""
+    watched: tuple[WatchedRow, ...]
+    """Signals that were in shadow, the most frequent hits first."""
     scores_then: tuple[int, ...]
     """Decisions by whole points of score, 0 to 100."""
     scores_now: tuple[int, ...]
@@ -191,7 +217,7 @@ def report_of(
         not_judgeable=dict(tally.not_judgeable.most_common()),
         identical=tally.identical,
         differing=dict(tally.differing.most_common()),
-        matrix=tuple(tuple(matrix[cell(then, 0) : cell(then, OUTCOMES)]) for then in range(OUTCOMES)),
+        matrix=_matrix(matrix),
         step_up=_sides(matrix, Outcome.STEP_UP),
         deny=_sides(matrix, Outcome.DENY),
         degraded=(tally.degraded[0], tally.degraded[1]),
@@ -202,6 +228,11 @@ def report_of(
         let_go=Changed(sum(matrix[at] for at in MILDER), (), tuple(tally.freed)),
         by={dimension: _rows(tally.groups[dimension], in_order=dimension == "day") for dimension in DIMENSIONS},
         reasons=_reasons(tally.reasons),
+        shadows=_shadows(tally.shadows),
+        watched=tuple(
+            WatchedRow(code, sum(counts), tuple(counts))
+            for code, counts in sorted(tally.watched.items(), key=lambda item: (-sum(item[1]), item[0]))
+        ),
         scores_then=tuple(tally.scores[0]),
         scores_now=tuple(tally.scores[1]),
         catch=_stopped(_sum(labels, ATTACKS)),
@@ -210,6 +241,24 @@ def report_of(
         honest=tuple(row for row in honest if row.stopped.then.of),
         notes=_notes(tally, order, has_labels=any(map(any, labels.values()))),
     )
+
+
+def _matrix(cells: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(cells[cell(then, 0) : cell(then, OUTCOMES)]) for then in range(OUTCOMES))
+
+
+def _shadows(shadows: Mapping[str, Sequence[int]]) -> tuple[ShadowRow, ...]:
+    rows = [
+        ShadowRow(
+            name=name,
+            decisions=sum(cells),
+            matrix=_matrix(cells),
+            severer=sum(cells[at] for at in SEVERER),
+            milder=sum(cells[at] for at in MILDER),
+        )
+        for name, cells in shadows.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: (-row.decisions, row.name)))
 
 
 def _rate(hits: int, total: int) -> Rate:

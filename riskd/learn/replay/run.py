@@ -122,4 +122,4 @@ def _tallies(blocks: Iterator[bytes], order: Order, jobs: int) -> Iterator[Tally
         except BrokenProcessPool:
             raise RiskdError("a worker of the replay died; is there enough memory? --jobs 1 takes the least") from None
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from riskd.contract import Outcome
 from riskd.learn.replay.compare import Example
-from riskd.learn.replay.report import Changed, Rate, Report, Row, Sides
+from riskd.learn.replay.report import Changed, Rate, Report, Row, ShadowRow, Sides
 
 SHOWN_ROWS = 12
 SHOWN_EXAMPLES = 8
@@ -51,6 +51,10 @@ def model_of(report: Report) -> str:
 
 
 def _tables(report: Report) -> Iterator[Table]:
+    if report.shadows:
+        yield _shadows(report)
+    if report.watched:
+        yield _watched(report)
     if not report.judged:
         return
     yield _matrix(report)
@@ -64,6 +68,41 @@ def _tables(report: Report) -> Iterator[Table]:
     for title, changed in (("newly hit", report.newly_hit), ("let go", report.let_go)):
         if changed.examples:
             yield _examples(title, changed)
+
+
+def _shadows(report: Report) -> Table:
+    table = Table(title="judged beside then: outcome obeyed → the candidate's")
+    table.add_column("candidate")
+    for name in ("n", "same", "severer", "milder"):
+        table.add_column(name, justify="right")
+    table.add_column("which")
+    for row in report.shadows[:SHOWN_ROWS]:
+        same = row.decisions - row.severer - row.milder
+        table.add_row(
+            escape(row.name), f"{row.decisions:,}", f"{same:,}", f"{row.severer:,}", f"{row.milder:,}", moves(row)
+        )
+    return table
+
+
+def moves(row: ShadowRow) -> str:
+    """Say how many decisions a candidate would have moved from which outcome to which."""
+    moved = [
+        f"{then} → {now} {row.matrix[i][j]:,}"
+        for i, then in enumerate(WORDS)
+        for j, now in enumerate(WORDS)
+        if i != j and row.matrix[i][j]
+    ]
+    return ", ".join(moved)
+
+
+def _watched(report: Report) -> Table:
+    table = Table(title="hits of signals in shadow, by outcome", caption=_left_out(report.watched))
+    table.add_column("signal", no_wrap=True)
+    for name in ("hits", *WORDS):
+        table.add_column(name, justify="right")
+    for row in report.watched[:SHOWN_ROWS]:
+        table.add_row(escape(row.code), f"{row.hits:,}", *[f"{count:,}" for count in row.outcomes])
+    return table
 
 
 def _matrix(report: Report) -> Table:

@@ -60,6 +60,10 @@ class Tally:
         """Code → decisions with this reason then, by outcome, followed by those with it now."""
         self.scores = [[0] * 101, [0] * 101]
         """Then, now: decisions by whole points of score."""
+        self.shadows: dict[str, list[int]] = {}
+        """Candidate that was judged beside → cells of the outcome obeyed by the candidate's, as recorded."""
+        self.watched: dict[str, list[int]] = {}
+        """Signal in shadow → decisions in which it hit, by outcome, as recorded."""
         self.causes: Counter[str] = Counter()
         self.hit: list[Example] = []
         self.freed: list[Example] = []
@@ -132,6 +136,8 @@ class Tally:
         for dimension, values in other.groups.items():
             _add_all(self.groups[dimension], values)
         _add_all(self.reasons, other.reasons)
+        _add_all(self.shadows, other.shadows)
+        _add_all(self.watched, other.watched)
         for mine_scores, scores in zip(self.scores, other.scores, strict=True):
             _add(mine_scores, scores)
         self.hit = self._top((*self.hit, *other.hit))
@@ -144,6 +150,14 @@ class Tally:
         self.last = when if self.last is None or when > self.last else self.last
         self.policies[_within(self.policies, record.policy_revision)] += 1
         self.models[_within(self.models, record.model_version or "none")] += 1
+        then = _OF[record.outcome]
+        if (beside := record.shadow) is not None:
+            name = f"policy {beside.policy_revision}, model {beside.model_version or 'none'}"
+            name = _within(self.shadows, name)
+            self.shadows.setdefault(name, [0] * CELLS)[cell(then, _OF[beside.outcome])] += 1
+        for code in record.shadow_hits:
+            code = _within(self.watched, code)  # noqa: PLW2901 - the name it is counted under
+            self.watched.setdefault(code, [0] * OUTCOMES)[then] += 1
 
     def _group(self, record: DecisionRecord, at: int) -> None:
         facts, groups = record.facts, self.groups

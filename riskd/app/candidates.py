@@ -1,0 +1,65 @@
+"""Loads what a policy names to be tried beside it: policies for rollout and shadow, and a model for shadow.
+
+A candidate that is wrong is told of, and not tried; the policy in use does not need it. Where only signed policies are
+used, a candidate needs a signature of its own, and its versions rise apart from those of the policy in use.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from riskd.anomaly.artifact import MANIFEST_FILE, MODEL_FILE
+from riskd.anomaly.load import load_model
+from riskd.app.source import PolicySource
+from riskd.errors import ConfigError
+from riskd.features import MODEL_FEATURES
+from riskd.policy import Policy
+from riskd.policy.rollout import unlike
+from riskd.settings import Settings
+from riskd.trial import Candidates
+
+NONE: Final = Candidates()
+
+
+class CandidateFiles:
+    """Where candidates lie: policies relative to the policy that names them, models among the models."""
+
+    def __init__(self, settings: Settings, policy: Path) -> None:
+        self._settings = settings
+        self._folder = policy.parent
+
+    def files(self, policy: Policy) -> tuple[Path, ...]:
+        """Return all files that decide what a policy's candidates are; empty when it names none."""
+        own = [path for source in self._sources(policy).values() for path in source.files()]
+        version = policy.file.shadow and policy.file.shadow.model
+        if version:
+            folder = self._settings.models_dir / version
+            own += [folder / MANIFEST_FILE, folder / MODEL_FILE]
+        return tuple(dict.fromkeys(own))
+
+    def load(self, policy: Policy) -> Candidates:
+        """Load the candidates of a policy; raises ConfigError when one is wrong, or does not go with the policy."""
+        found: dict[str, Policy] = {}
+        for role, source in self._sources(policy).items():
+            vouched = source.load()
+            if differing := unlike(vouched.policy.file, policy.file):
+                raise ConfigError(
+                    f"{source.path}: a candidate must have the same {', '.join(differing)} as the policy in use, "
+                    "since both judge the same facts"
+                )
+            source.remember(vouched)
+            found[role] = vouched.policy
+        version = policy.file.shadow and policy.file.shadow.model
+        model = load_model(self._settings.models_dir, MODEL_FEATURES, version) if version else None
+        return Candidates(found.get("rollout"), found.get("shadow"), model)
+
+    def _sources(self, policy: Policy) -> dict[str, PolicySource]:
+        file, where = policy.file, self._settings
+        named = {"rollout": file.rollout and file.rollout.policy, "shadow": file.shadow and file.shadow.policy}
+        return {
+            role: PolicySource(self._folder / name, where.policy_keys, where.data_dir, role)
+            for role, name in named.items()
+            if name
+        }
+
+
+__all__ = ["NONE", "CandidateFiles"]
