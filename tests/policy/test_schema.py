@@ -54,7 +54,7 @@ def test_durations_never_crash(written: object) -> None:
 
 
 def test_every_signal_may_be_tuned() -> None:
-    """Every signal has weight, floor, enabled, shadow and its own knobs, but for those that other parts of the policy set."""
+    """Every signal has weight, floor, enabled, shadow and its knobs, but for those that the policy sets elsewhere."""
     assert set(SignalsTuning.model_fields) == set(SIGNALS)
     tuning = SignalsTuning()
     for code, declared in SIGNALS.items():
