@@ -57,8 +57,8 @@ class Live:
     writer: Writer
     log: Path
     evidence: list[str]
-    with_model: Callable[[Scorer | None], Engine]
-    """Makes an engine like this one with another model."""
+    with_model: Callable[..., Engine]
+    """Makes an engine like this one with another model, and another policy when one is given."""
 
 
 @pytest.fixture
@@ -71,11 +71,11 @@ async def live(valkey: str, default_policy: Policy, tmp_path: Path) -> AsyncIter
     redaction = Redaction(IDENTITY.text, attributes=default_policy.recorded_attributes, words=default_policy.words)
     evidence: list[str] = []
 
-    def with_model(model: Scorer | None) -> Engine:
+    def with_model(model: Scorer | None, policy: Policy = default_policy) -> Engine:
         return Engine(
             enricher=Enricher(IDENTITY, Geo(tmp_path)),
             store=store,
-            policy=default_policy,
+            policy=policy,
             model=model,
             writer=writer,
             redaction=redaction,

@@ -101,7 +101,7 @@ async def test_confirmed_safe_is_an_exemption_that_expires(
     live: Live, make_request: MakeRequest, short_exemption: Policy, vouched: str
 ) -> None:
     """After `confirmed_legitimate` the report is set aside; when that expires within its memory, it counts again."""
-    live.engine.policy = short_exemption
+    live.engine = live.with_model(None, short_exemption)
     decision = await live.engine.decide(make_request(), now=NOON)
     await _tell(live, decision, Reported.REPORTED_BY_USER, NOON)
     later = await live.engine.decide(make_request(), now=NOON + timedelta(hours=1))

@@ -108,7 +108,7 @@ class Loaded:
             candidates = await self._candidates_anew(again=again or ruled is not None, of_another=ruled is not None)
             if ruled is None and model is None and candidates is None:
                 return False
-            if ruled is not None:  # a list that is new to this process is read before it counts
+            if ruled is not None and ruled[1].named.unread:  # a list is read before it counts
                 with suppress(StoreUnavailable):
                     await self.ledger.follow(now)
             # From here to the end nothing is awaited: no request sees one part changed and another not.

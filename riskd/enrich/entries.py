@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Callable, Iterable
 from datetime import date
+from time import sleep
 
 from msgspec import Struct
 
@@ -22,6 +23,9 @@ MAX_ENTRY = 256
 """Characters of an entry, as of an id that a caller sends."""
 FOREVER = (1 << 24) - 1
 """The last day of an entry that does not expire, as a proleptic ordinal."""
+GIVE_WAY = 256
+"""Lines after which a reader lets go of the interpreter: of its own accord it would keep the event loop waiting 5 ms
+at every turn, for as long as a long list is read."""
 _SHOWN_MISTAKES = 10
 _ASN = re.compile(r"AS([0-9]{1,10})", re.IGNORECASE)
 _COUNTRY = re.compile(r"[A-Z]{2}", re.IGNORECASE)
@@ -110,6 +114,8 @@ def read_entries(lines: Iterable[str], source: str, add: Callable[[str], int], m
     mistakes: list[Mistake] = []
     entries = 0
     for number, line in enumerate(lines, 1):
+        if number % GIVE_WAY == 0:
+            sleep(0)
         try:
             if len(line) > MAX_LINE:
                 raise ValueError(f"longer than {MAX_LINE} characters")  # noqa: TRY301 - told like the others

@@ -7,9 +7,10 @@ comment; one that begins with `until 2026-12-31` lets the entry lapse after that
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
+from time import sleep
 
 from riskd.enrich.address import Address
-from riskd.enrich.entries import FOREVER, MAX_ENTRIES, asn, last_day, prefix, read_entries
+from riskd.enrich.entries import FOREVER, GIVE_WAY, MAX_ENTRIES, asn, last_day, prefix, read_entries
 from riskd.enrich.ranges import Column, RangeTable, Rows, WideColumn, flatten
 from riskd.enrich.watched import Watched
 from riskd.errors import DataError
@@ -114,7 +115,9 @@ def _compile(version: int, rows: Rows) -> RangeTable:
     most = 2 * len(rows)  # a prefix within another makes three ranges of two
     firsts, lasts, days = _column(version, most), _column(version, most), Column("I", most)
     rows.sort()
-    for first, last, day in flatten(_prefixes(rows, _BYTES[version])):
+    for number, (first, last, day) in enumerate(flatten(_prefixes(rows, _BYTES[version])), 1):
+        if number % GIVE_WAY == 0:
+            sleep(0)
         firsts.append(first)
         lasts.append(last)
         days.append(day)

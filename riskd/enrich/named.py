@@ -80,6 +80,11 @@ class NamedLists:
         """Whether there is any list."""
         return bool(self._sources)
 
+    @property
+    def unread(self) -> bool:
+        """Whether the store holds entries of some list that nobody has read yet."""
+        return any(source.held is not None and source.held.position is None for source in self._sources)
+
     def facts(self, presented: Presented, now: datetime) -> tuple[ListFacts, bool]:
         """Return what the lists say of an attempt, and whether all that the store holds of them is known."""
         denied: list[str] = []
@@ -91,7 +96,7 @@ class NamedLists:
                 (denied if source.declared.kind == "deny" else allowed).append(source.name)
             elif said is None and source.declared.kind == "deny":
                 unsaid = True
-        known = all(source.held is None or source.held.position is not None for source in self._sources)
+        known = not self.unread
         if not (denied or allowed or unsaid):
             return NOT_LISTED, known
         return ListFacts(denied=None if unsaid and not denied else tuple(denied), allowed=tuple(allowed)), known
