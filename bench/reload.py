@@ -161,8 +161,9 @@ def reload_faults(home: Path) -> list[Finding]:
 
 
 @contextmanager
-def _serving(home: Path, **policy: object) -> Iterator[tuple[Rig, Running]]:
-    with Rig(home, deadlines={"store": "1s"}, **policy) as rig:
+def _serving(home: Path) -> Iterator[tuple[Rig, Running]]:
+    """Serve with deadlines that a busy machine does not miss: what fails then fails for a reload."""
+    with Rig(home, deadlines={"store": "1s", "decision": "2s"}) as rig:
         own = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {SERVER_CORE})  # children inherit it
         running = rig.start()
@@ -208,6 +209,7 @@ def _one_after_the_other(home: Path) -> list[Finding]:
         rss: list[float] = []
         with FullLoad(running, rig.key) as load, running.client() as client:
             time.sleep(WARM_S)
+            load.latencies_s = []
             begun = perf_counter()
             for number in range(500):
                 if number % 5 == 4:
@@ -219,7 +221,9 @@ def _one_after_the_other(home: Path) -> list[Finding]:
             lasted_s = perf_counter() - begun
             load.latencies_s, during = [], load.latencies_s
             time.sleep(3 * CALM_S)
-        calm, busy = (quantiles(some, n=100)[98] * 1e3 for some in (load.latencies_s, during))
+        calm, busy = (
+            f"{quantiles(some, n=100)[98] * 1e3:.0f}, {max(some) * 1e3:.0f}" for some in (load.latencies_s, during)
+        )
         begin_mb, end_mb = median(rss[90:110]), median(rss[-20:])
     return [
         _whole(f"500 reloads, 100 of them broken, in {lasted_s:.0f} s at full load", policies, load),
@@ -237,7 +241,7 @@ def _one_after_the_other(home: Path) -> list[Finding]:
             "+ 5 MB",
             end_mb - begin_mb <= 5,
         ),
-        Finding("13", "p99 while they go on, and at rest", f"{busy:.0f}, {calm:.0f} ms", "reported", held=True),
+        Finding("13", "p99 and slowest answer while they go on; at rest", f"{busy}; {calm} ms", "reported", held=True),
     ]
 
 

@@ -110,7 +110,8 @@ of older records that they cannot answer. A 30-day count is whole 30 days after 
 """
 POLICY_IS = """\
 Keys of the policy file. `*` stands for a name of yours, `[]` for each item of a list. Durations are written `50ms`,
-`30s`, `5m`, `12h` or `7d`. `signals.<code>` takes `weight`, `floor`, `enabled` and the signal's knobs.
+`30s`, `5m`, `12h` or `7d`. `signals.<code>` takes `weight`, `floor`, `enabled`, `shadow` and the
+signal's knobs.
 
 Classes of actions and resources take {rules} too. What they leave out they inherit: a resource from the action, the
 action from the top; in `thresholds`, `requires` and `signals` each key on its own.

@@ -55,10 +55,11 @@ class Shadow:
                 self._one(facts, features, one.policy, one.evaluation, version)
                 for facts, features, one in zip(many, measured, obeyed, strict=True)
             ]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever is wrong beside, the decision stands
             self._metrics.shadow_errors.at().inc(len(many))
             if not self._failed:
-                log.exception("shadow_failed", reason=str(error), consequence="counted; told once")
+                reason = f"{type(error).__name__}: {error}"
+                log.error("shadow_failed", reason=reason, consequence="counted; told once")  # noqa: TRY400 - the whole story
             self._failed = True
             return [None] * len(many)
 

@@ -81,7 +81,10 @@ class Trial:
         """Return what is counted of an attempt: what any of the policies counts, so that each finds its own."""
         if not self._counting:
             return plan.counted
-        return counted_together(tuple(plan_by(policy).counted for policy in self._counting))
+        try:
+            return counted_together(tuple(plan_by(policy).counted for policy in self._counting))
+        except Exception:  # noqa: BLE001 - a candidate's failure is not the decision's; it is told when it judges
+            return plan.counted
 
     def tripped(self, facts: Facts, policy: Policy, now: datetime) -> Facts:
         """Return facts with the signals of a policy that have tripped."""

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from riskd.contract import DecideRequest, Decision, OutcomeReport, Reported
+from riskd.app.candidates import NONE
+from riskd.contract import Decision, DecisionRequest, OutcomeReport, Reported
 from riskd.engine import Engine
 from riskd.enrich.enrich import Enricher
 from riskd.enrich.geo import Geo
@@ -61,7 +62,7 @@ async def tried(
     url: str,
     folder: Path,
     policy: Policy,
-    candidates: Candidates = Candidates(),
+    candidates: Candidates = NONE,
     model: Scorer | None = None,
 ) -> AsyncIterator[Tried]:
     """Open an engine on a store of its own."""
@@ -87,7 +88,7 @@ async def tried(
 
     redaction = Redaction(IDENTITY.text)
     outcomes = Outcomes(store=store, writer=writer, redaction=redaction, sealer=IDENTITY.sealer, metrics=metrics)
-    settling = engine(load(SHIPPED / "default.yaml"), Candidates())
+    settling = engine(load(SHIPPED / "default.yaml"), NONE)
     try:
         yield Tried(engine(policy, candidates), outcomes, metrics, log, engine, settling)
     finally:
@@ -95,10 +96,10 @@ async def tried(
         writer.close()
 
 
-def login(who: str | None, **context: object) -> DecideRequest:
-    """Build a login of somebody at the own laptop in London; `context` says otherwise."""
+def login(who: str | None, **context: object) -> DecisionRequest:
+    """Build a login of somebody, or of nobody known, at the own laptop in London; `context` says otherwise."""
     body: dict[str, Any] = {
-        "subject": {} if who is None else {"id": who},
+        "subject": {"id": who},
         "action": {"name": "login"},
         "context": {
             "ip": "81.2.69.142",
@@ -109,4 +110,4 @@ def login(who: str | None, **context: object) -> DecideRequest:
             **context,
         },
     }
-    return DecideRequest.model_validate(body)
+    return DecisionRequest.model_validate(body)

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from riskd.app.candidates import CandidateFiles
 from riskd.app.parts import open_leaked, open_lists, open_named, policy_path
 from riskd.cli.declared import declared, show_declared
 from riskd.cli.root import AsJson, app, console, fail, print_json, settings
 from riskd.enrich.identity import KEY_BYTES, Pseudonyms
 from riskd.enrich.named import NamedLists
-from riskd.errors import DataError, Mistake, PolicyError
+from riskd.errors import ConfigError, DataError, Mistake, PolicyError
 from riskd.policy import Policy
 from riskd.policy.load import SHIPPED, load
 from riskd.policy.named import exempts
@@ -38,15 +39,16 @@ def check(files: Names = None, as_json: AsJson = False) -> None:
             open_lists(policy, path)
             open_leaked(policy, path)
             named = open_named(policy, path, Pseudonyms(bytes(KEY_BYTES)))  # any key will do to read the entries
+            _try_candidates(policy, path)
         except PolicyError as error:
             wrong += 1
             reports.append({"file": str(path), "mistakes": [asdict(mistake) for mistake in error.mistakes]})
             if not as_json:
                 for mistake in error.mistakes:
                     sys.stderr.write(f"{mistake.at(str(path))}\n")
-        except DataError as error:
+        except ConfigError as error:
             wrong += 1
-            mistake = Mistake(0, "lists", str(error))
+            mistake = Mistake(0, "lists" if isinstance(error, DataError) else "candidates", str(error))
             reports.append({"file": str(path), "mistakes": [asdict(mistake)]})
             if not as_json:
                 sys.stderr.write(f"{mistake.at(str(path))}\n")
@@ -61,6 +63,15 @@ def check(files: Names = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(reports)
     raise typer.Exit(1 if wrong else 0)
+
+
+def _try_candidates(policy: Policy, path: Path) -> None:
+    """Load what the policy names for rollout and shadow; raises ConfigError that names the candidate's file."""
+    unsigned = settings().model_copy(update={"policy_keys": None})  # whose word it is, is not asked here
+    try:
+        CandidateFiles(unsigned, path).load(policy)
+    except PolicyError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _show(policy: Policy, path: Path) -> None:

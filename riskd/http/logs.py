@@ -40,5 +40,6 @@ def configure_logs(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # what a change led to is told by whoever took it over
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)

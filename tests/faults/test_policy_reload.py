@@ -13,7 +13,7 @@ import redis
 
 from tests.faults.rig import Behind, Rig, decide, eventually, login, metric, rss_mb
 
-ANSWERING = 4.0
+ANSWERING = 8.0
 """Seconds after which the slow store answers: more than it takes to read a policy again."""
 PATIENT = {"store": "20s", "decision": "30s"}
 

@@ -96,3 +96,18 @@ def test_what_a_policy_declares_is_shown(tmp_path: Path) -> None:
     assert "velocity.payouts_24h" in shown
     assert "86400 s" in shown
     assert "velocities" not in CliRunner().invoke(app, ["check", str(SHIPPED / "default.yaml")]).stdout
+
+
+def test_a_candidate_is_looked_at_too(tmp_path: Path) -> None:
+    """What a policy names to be tried must be there and be right; the mistake names the candidate's file."""
+    path, candidate = tmp_path / "riskd.yaml", tmp_path / "candidate.yaml"
+    path.write_bytes((SHIPPED / "default.yaml").read_bytes())
+    amend(path, rollout={"policy": "candidate.yaml", "percent": 5})
+    for content, says in ((None, "cannot be read"), ("version: 1\nlevl: 2\n", "candidate.yaml:2:1: levl")):
+        if content is not None:
+            candidate.write_text(content, encoding="utf-8")
+        told = CliRunner().invoke(app, ["check", str(path)])
+        assert (told.exit_code, told.stdout) == (1, "")
+        assert says in told.stderr
+    candidate.write_bytes((SHIPPED / "default.yaml").read_bytes())
+    assert CliRunner().invoke(app, ["check", str(path)]).exit_code == 0
