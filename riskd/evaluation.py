@@ -4,7 +4,6 @@ It is the same for the live service, for a replayed log, for training and for te
 """
 
 from collections.abc import Sequence
-from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
@@ -318,8 +317,7 @@ def _ask_guarded(plan: Plan, values: list[Any]) -> Asked:
     hits: list[tuple[Question, float]] = []
     unknown: list[Question] = []
     failed: list[Question] = []
-    # In the order of `_ask`: that a signal in shadow reads a fault must not even change how points are rounded.
-    for *_, question in chain(plan.single, plan.several, plan.custom):
+    for question in plan.questions:
         state, strength = answer(question.ask, [values[i] for i in question.index], {})
         if state is State.HIT:
             hits.append((question, strength))
