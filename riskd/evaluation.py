@@ -317,7 +317,9 @@ def _ask_guarded(plan: Plan, values: list[Any]) -> Asked:
     hits: list[tuple[Question, float]] = []
     unknown: list[Question] = []
     failed: list[Question] = []
-    for question in plan.questions:
+    # In the order of `_ask`: that a signal in shadow reads a fault must not even change how points are rounded.
+    in_order = [one[-1] for one in plan.single] + [one[-1] for one in plan.several] + [one[-1] for one in plan.custom]
+    for question in in_order:
         state, strength = answer(question.ask, [values[i] for i in question.index], {})
         if state is State.HIT:
             hits.append((question, strength))
