@@ -56,7 +56,7 @@ def test_agrees_with_ua_parser(reference: Parser, text: str) -> None:
 @given(st.lists(st.sampled_from([part for text in USER_AGENTS for part in text.split()]), max_size=14))
 def test_agrees_on_what_nobody_sends(reference: Parser, parts: list[str]) -> None:
     """Scraps of user agents in any order mean the same to both engines."""
-    # In longer texts RE2 looks further, as ua-parser's own engines over automata do: they read `.{0,100}` as `.*`.
+    # Known fault: in longer texts of scraps, 15 of 4,000, our engine finds a device ("Spider") where neither does.
     text = " ".join(parts)[:100]
     expected = reference.parse(text)
     assert parser().read(text) == (expected.user_agent, expected.os, expected.device)
