@@ -5,11 +5,9 @@ a version that is not lower than any seen before. The highest one is kept in the
 policy does not come back because its signer's key was replaced since.
 """
 
-import fcntl
 import hashlib
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -19,11 +17,13 @@ from msgspec import Meta, Struct
 from riskd.errors import ConfigError, SignatureError
 from riskd.policy import Policy
 from riskd.policy.load import load
+from riskd.private_file import locked, replace_whole
 
 if TYPE_CHECKING:
     from riskd.policy.signature import Keys, Statement
 
 SEEN_FILE = "{role}-seen.json"
+UNKEPT = "the highest version seen cannot be kept"
 KEY_SUFFIXES = frozenset({".pub", ".pem"})
 """How files are called that are read in a folder of keys."""
 
@@ -90,7 +90,7 @@ class PolicySource:
             return
         told = [statement.policy, sorted(statement.files.items())]
         now = _Seen(statement.version, hashlib.sha256(msgspec.json.encode(told)).hexdigest())
-        with _locked(self._seen):
+        with locked(self._seen, UNKEPT):
             before = _read_seen(self._seen)
             if before is not None and now.version < before.version:
                 raise SignatureError(
@@ -100,7 +100,7 @@ class PolicySource:
             if before is not None and now.version == before.version and now != before:
                 raise SignatureError(f"{self.path}: another policy was used as version {now.version}; sign it anew")
             if now != before:
-                _write_seen(self._seen, now)
+                replace_whole(self._seen, msgspec.json.encode(now), UNKEPT)
 
 
 def stamps(paths: Iterable[Path]) -> State:
@@ -157,21 +157,6 @@ def _key_files(path: Path) -> Iterable[Path]:
     return ()
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep other processes from reading and writing the file meanwhile."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ConfigError(f"{path}: the highest version seen cannot be kept: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
-
-
 def _read_seen(path: Path) -> _Seen | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=_Seen)
@@ -181,15 +166,3 @@ def _read_seen(path: Path) -> _Seen | None:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: damaged ({error}); restore it, or remove it to take any signed version") from error
-
-
-def _write_seen(path: Path, seen: _Seen) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(seen))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise ConfigError(f"{path}: the highest version seen cannot be kept: {error.strerror}") from error

@@ -4,12 +4,10 @@ Changes take a file lock, write a new file beside the old one and rename it, so 
 and two changes never lose one another. File and folder are readable by their owner only.
 """
 
-import fcntl
 import hashlib
-import os
 import secrets
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -19,6 +17,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from riskd.errors import ConfigError
+from riskd.private_file import locked, replace_whole
 
 Scope = Literal["decide", "outcome", "policy", "admin"]
 SCOPES: tuple[Scope, ...] = ("decide", "outcome", "policy", "admin")
@@ -159,32 +158,10 @@ def _add(keys: list[Key], name: str, scopes: Collection[str], *, now: datetime, 
 @contextmanager
 def _changing(path: Path) -> Iterator[list[Key]]:
     """Lock the file and yield its keys, to be changed in place; they are written when the block ends well."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as failure:
-        raise ConfigError(f"{path}: the key file cannot be changed: {failure.strerror}") from failure
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(path, "the key file cannot be changed"):
         before = load_keys(path)
         keys = list(before)
         yield keys
         if tuple(keys) != before:
-            _write(path, _File(keys=tuple(keys)))
-    finally:
-        os.close(lock)
-
-
-def _write(path: Path, content: _File) -> None:
-    part = path.with_name(path.name + ".part")
-    text = msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except OSError as failure:
-        with suppress(OSError):
-            part.unlink()
-        raise ConfigError(f"{path}: the key file cannot be written: {failure.strerror}") from failure
+            text = msgspec.json.format(msgspec.json.encode(_File(keys=tuple(keys))), indent=1) + b"\n"
+            replace_whole(path, text, "the key file cannot be written")
