@@ -1,39 +1,21 @@
 """docs/tuning.md runs as written, from the complaint to the merged change."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-GUIDE = (ROOT / "docs" / "tuning.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"<!-- run -->\n```bash\n(.*?)```\n", re.DOTALL)
-SHOP = re.findall(r"cd (/\S+)", GUIDE)[0]
+from tests.pages import Page
+
+GUIDE = Page.of("tuning.md")
+SHOP = re.findall(r"cd (/\S+)", GUIDE.text)[0]
 """Where the guide works; the test works elsewhere."""
 
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Run all commands in one shell, and return what each block printed, by its first words that are not `git`."""
-    home = tmp_path_factory.mktemp("tuning") / "shop"
-    blocks = BLOCK.findall(GUIDE)
-    script = "\n".join(f"{block}\necho '\x1e'" for block in blocks).replace(SHOP, str(home))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RISKD_", "GIT_"))}
-    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
-    return {name_of(block): out for block, out in zip(blocks, done.stdout.split("\x1e"), strict=False)}
+    """Run all commands, and return what each block printed, by its first words that are not `git`."""
+    outputs = GUIDE.run(there=SHOP, here=tmp_path_factory.mktemp("tuning") / "shop")
+    return {name_of(block): out for block, out in zip(GUIDE.blocks, outputs, strict=True)}
 
 
 def name_of(block: str) -> str:
@@ -44,7 +26,7 @@ def name_of(block: str) -> str:
 
 def test_every_command_of_the_guide_is_run() -> None:
     """No block of shell is left out."""
-    assert GUIDE.count("```bash") == len(BLOCK.findall(GUIDE))
+    assert GUIDE.runs_every_command()
 
 
 def test_the_log_is_told_and_replayed(printed: dict[str, str]) -> None:
