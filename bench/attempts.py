@@ -6,6 +6,7 @@ again and again with their own device and address, or from somebody never seen b
 
 import json
 import random
+from collections.abc import Mapping
 from ipaddress import IPv4Network
 
 KNOWN = 8_000
@@ -30,8 +31,9 @@ _HOMES = (
 """Where large access providers have their customers, with the language and the offset from UTC of the place."""
 _STRANGER_ADDRESSES = 8_000
 MIX = (
-    f"{KNOWN_SHARE:.0%} come from {KNOWN:,} subjects with history on their devices, {ELSEWHERE_SHARE:.0%} from these "
-    f"subjects on new devices elsewhere, the rest from newcomers; {STEP_S} s of their own time lie between two."
+    f"{KNOWN_SHARE:.0%} of the logins come from {KNOWN:,} subjects with history on their devices, "
+    f"{ELSEWHERE_SHARE:.0%} from these subjects on new devices elsewhere, the rest from newcomers; "
+    f"{STEP_S} s of their own time lie between two."
 )
 """What the requests are, in words."""
 
@@ -39,9 +41,10 @@ MIX = (
 class Attempts:
     """An endless line of logins; `known` alone walks once through the known subjects."""
 
-    def __init__(self, begin: float, seed: int = 7) -> None:
-        """The first attempt is made at `begin`, seconds since 1970."""
+    def __init__(self, begin: float, seed: int = 7, attributes: Mapping[str, object] | None = None) -> None:
+        """The first attempt is made at `begin`, seconds since 1970; each carries the same attributes, if any."""
         self.at = begin
+        self._more = {"attributes": dict(attributes)} if attributes else {}
         self.served = 0
         self._chance = random.Random(seed)
         # Chrome 100 came out on 29 March 2022 and a version follows every four weeks.
@@ -112,6 +115,7 @@ class Attempts:
                 "utc_offset_minutes": offset,
                 "rtt_ms": "@rtt",
                 "time": "@time",
+                **self._more,
             },
         }
         text = json.dumps(body, separators=(",", ":"))

@@ -1,6 +1,6 @@
 """`make bench`: what a decision costs beside a bare FastAPI echo and beside a service written in a day.
 
-One run, at most three minutes: every server is pinned to core 0 and the load generator, this process, to core 1. Rounds
+One run, about four minutes: every server is pinned to core 0 and the load generator, this process, to core 1. Rounds
 of all variants alternate, so that a machine that slows down slows all of them; each figure is the median of its rounds.
 CPU is user plus system time of the server's processes from /proc, divided by the requests of the round.
 """
@@ -20,6 +20,7 @@ import results
 from attempts import MIX, Attempts
 from in_process import evaluate_us
 from load import CONNECTIONS, Round, Target, load, seed_history
+from own_policy import VALUES, own_policy
 from rich.console import Console
 from rich.table import Table
 from servers import LOAD_CORE, ROOT, SERVER_CORE, Server, Used, riskd, tcp_store, uvicorn_app
@@ -113,6 +114,13 @@ def start_all(stack: ExitStack, work: Path, models: Path) -> list[Variant]:
     server, port = stack.enter_context(uvicorn_app("day_service:app", day, work))
     server.store_pid = store.process.pid
     variants.append(Variant("(c) a day's own service", server, Target(port, "/decide"), Attempts(begin), round_s=2.5))
+    for name, more in (("(d1) b1, attributes sent", False), ("(d2) d1, 30 signals, 10 velocities", True)):
+        policy = work / f"{name[1:3]}.yaml"
+        policy.write_bytes(own_policy(signals=more, velocities=more))
+        server, port, key = stack.enter_context(riskd({"RISKD_POLICY": str(policy)}, work / name[1:3], models))
+        variant = Variant(name, server, Target(port, "/decide", key), Attempts(begin, attributes=VALUES))
+        seed_history(variant.target, variant.attempts)
+        variants.append(variant)
     return variants
 
 
@@ -151,7 +159,7 @@ def markdown(shown: Table) -> str:
 
 def notes(variants: list[Variant], evaluate: tuple[float, bool], ready_s: float) -> list[str]:
     """Say in sentences what the table cannot."""
-    floor, embedded, _, day = (median(variant.cpu_us()) for variant in variants)
+    floor, embedded, _, day, plain, own = (median(variant.cpu_us()) for variant in variants)
     body = variants[0].attempts.next()
     requests = sum(done.statuses[200] for variant in variants for done, _ in variant.rounds)
     degraded = sum(done.degraded for variant in variants for done, _ in variant.rounds)
@@ -159,8 +167,10 @@ def notes(variants: list[Variant], evaluate: tuple[float, bool], ready_s: float)
     outcomes = " ".join(f"{variant.name[:4].strip()}: {variant.outcomes()}." for variant in variants if variant.decides)
     return [
         f"(b1) takes {embedded / floor:.2f} x the floor (bound 2.0) and 1/{day / embedded:.0f} of (c) (bound 1/20).",
+        f"Thirty signals and ten velocities of a policy's own (d2) add {own / plain - 1:.0%} to (d1) (bound 30 %).",
         f"`evaluate` in process, {judged}: {evaluate[0]:.0f} µs (bound 70). Ready in {ready_s:.2f} s (bound 2).",
-        f"{CONNECTIONS} keep-alive connections, the same bodies of {len(body)} bytes for all. {MIX}",
+        f"{CONNECTIONS} connections, the same bodies of {len(body)} bytes for all, and five attributes in (d).",
+        MIX,
         f"All {requests:,} answers were 200, {degraded} of them degraded. {outcomes}",
         f"Services on core {SERVER_CORE}, the embedded store with them; load and TCP store on core {LOAD_CORE}.",
         f"CPU is that of the service without its store. Medians of {ROUNDS} alternating rounds.",
