@@ -52,7 +52,7 @@ check: $(STAMP)  ## format, lint, types, layers
 	$(BIN)/lint-imports
 
 test: $(STAMP)  ## all tests that need nothing but pip
-	$(BIN)/python -m pytest -q -m 'not real'
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not real'
 
 test-real: $(STAMP)  ## tests on a local cluster and real city data, and the soak (needs npm)
 	@command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq npm >/dev/null; } \
