@@ -171,7 +171,9 @@ async def test_a_record_from_before_exemptions_is_still_read(live: Live, make_re
 
 
 @pytest.mark.parametrize(
-    "decision_id", [IDENTITY.sealer.seal(new_base(0), Verdict.ALLOW), "0" * 8 + "-0000-0000-0000-" + "0" * 12]
+    "decision_id",
+    [IDENTITY.sealer.seal(new_base(0), Verdict.ALLOW), "0" * 8 + "-0000-0000-0000-" + "0" * 12],
+    ids=["of an attempt never made", "of zeros"],
 )
 async def test_unknown_decision_is_not_found(live: Live, decision_id: str) -> None:
     """A decision that nobody made is 404, whatever its id looks like."""
