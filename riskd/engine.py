@@ -122,7 +122,10 @@ class Engine:
         deadlines = policy.file.deadlines
         self._outcome_window_s = int(policy.file.learning.outcome_window.total_seconds())
         self._refuse_unrecorded = policy.file.record.on_failure == "refuse"
-        self._deadline_s, self._store_budget_s = deadlines.decision.total_seconds(), deadlines.store.total_seconds()
+        # The store is always given the same time: a caller's own lateness must not make a sound store look slow.
+        deadline_s = deadlines.decision.total_seconds()
+        self._store_budget_s = min(deadlines.store.total_seconds(), deadline_s / 2)
+        self._longest_wait_s = deadline_s - self._store_budget_s
         self._scorer = None if model is None else WithinBudget(model, deadlines.model.total_seconds())
         self._enricher = enricher
         self._store = store
@@ -157,8 +160,7 @@ class Engine:
         cases = [Case(call) for call in calls]
         self._look_up(cases, begun)
         enriched = perf_counter()
-        left_s = min([call.arrived for call in calls]) + self._deadline_s - enriched
-        await self._observe([case for case in cases if case.failure is None], min(self._store_budget_s, left_s))
+        await self._observe([case for case in cases if case.failure is None])
         fetched = perf_counter()
         judged = [case for case in cases if case.failure is None]
         # Redacted before it is judged: what is judged is what is recorded, and comes out the same again.
@@ -171,8 +173,8 @@ class Engine:
         for case, beside in zip(judged, trial.beside(facts, measured, judged, model), strict=True):
             case.shadow = beside
         compared = perf_counter()
-        fresh = [case for case in judged if not case.repeated]
-        await self._record(fresh)
+        await self._record([case for case in judged if not case.repeated])
+        _fail_repeats_of_the_lost(judged)
         recorded = perf_counter()
 
         times = len(judged)
@@ -182,8 +184,10 @@ class Engine:
         self._shadow_s.observe(compared - evaluated, times)
         self._record_s.observe(recorded - compared, times)
         for case in judged:
+            if case.failure is not None:
+                continue
             self._count(case)
-            if case.call.explain and case.failure is None:
+            if case.call.explain:
                 case.decision = await _explained(case, model)
         return [case.decision if case.failure is None else case.failure for case in cases]
 
@@ -191,8 +195,8 @@ class Engine:
         trial = self._trial
         for case in cases:
             call = case.call
-            if begun > call.arrived + self._deadline_s:
-                case.failure = OverdueError("the request waited past its deadline")
+            if begun > call.arrived + self._longest_wait_s:
+                case.failure = OverdueError("the request waited until too little of its deadline was left")
                 continue
             try:
                 case.at = call.request.context.time or call.now
@@ -206,12 +210,12 @@ class Engine:
             except Exception as failure:  # noqa: BLE001 - one caller's failure is no other caller's
                 case.failure = failure
 
-    async def _observe(self, cases: list[Case], budget_s: float) -> None:
+    async def _observe(self, cases: list[Case]) -> None:
         """Ask the store; what it cannot say stays unknown."""
         if not cases:
             return
         attempts, counts = [case.attempt for case in cases], [case.counts for case in cases]
-        found = await self._store.observe_all(attempts, budget_s, self._outcome_window_s, counts)
+        found = await self._store.observe_all(attempts, self._store_budget_s, self._outcome_window_s, counts)
         for case, seen in zip(cases, found, strict=True):
             if isinstance(seen, StoreUnavailable):
                 self._store_failures.inc()
@@ -254,6 +258,14 @@ class Engine:
             metrics.degraded.at(source).inc()
             if source.startswith("signal:"):
                 metrics.signal_errors.at(source.removeprefix("signal:")).inc()
+
+
+def _fail_repeats_of_the_lost(cases: list[Case]) -> None:
+    """Refuse in one group with an attempt whose record is lost its repeats, which no record would back either."""
+    lost = {case.base: case.failure for case in cases if case.failure is not None}
+    for case in cases:
+        if case.repeated and case.base in lost:
+            case.failure = lost[case.base]
 
 
 async def _explained(case: Case, model: Scorer | None) -> ExplainedDecision:

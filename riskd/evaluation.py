@@ -122,6 +122,8 @@ def evaluate_all(many: Sequence[Facts], policy: Policy, model: Scorer | None) ->
 
 def measure_all(many: Sequence[Facts], model: Scorer | None) -> list[Measured]:
     """Measure several attempts, each exactly as it would be measured alone; the model scores them in one call."""
+    if not many:  # nothing to ask the model, which would count it as its own failure
+        return []
     extract = _extract_without_population if model is None else model.extract
     extracted = [extract(facts) for facts in many]
     vectors = [_model_vector(values) for values, _ in extracted]

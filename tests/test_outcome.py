@@ -8,7 +8,7 @@ import pytest
 
 from riskd.contract import DecideRequest, Decision, OutcomeReport, Reported
 from riskd.decision_id import Verdict, new_base
-from riskd.errors import RequestError
+from riskd.errors import RecordUnavailable, RequestError
 from riskd.evaluation import evaluate
 from riskd.facts import SubjectHistory
 from riskd.outcome import confirms
@@ -45,6 +45,21 @@ def test_nothing_confirms_a_denied_attempt(outcome: Reported) -> None:
 def test_what_confirms(outcome: Reported, verdict: Verdict, known: bool) -> None:
     """A success confirms what was allowed; after step_up only the step-up does."""
     assert confirms(outcome, verdict) is known
+
+
+async def test_an_outcome_whose_record_is_lost_is_reported_again(live: Live, make_request: MakeRequest) -> None:
+    """Who is told to try again is heard the next time, and the record is there then."""
+    decision = await live.engine.decide(make_request(), now=NOON)
+    report = OutcomeReport(decision_id=decision.decision_id, outcome=Reported.CONFIRMED_FRAUD)
+    away = live.log.rename(live.log.with_name("away"))
+    live.writer.close()
+    live.log.write_text("in the way", encoding="utf-8")
+    with pytest.raises(RecordUnavailable):
+        await live.outcomes.report(report, now=NOON)
+    live.log.unlink()
+    away.rename(live.log)
+    assert (await live.outcomes.report(report, now=NOON)).status == "accepted"
+    assert [r.outcome for r in read(live.log) if isinstance(r, OutcomeRecord)] == [Reported.CONFIRMED_FRAUD]
 
 
 async def test_reporting_twice_changes_nothing(live: Live, make_request: MakeRequest) -> None:

@@ -74,7 +74,30 @@ async def test_overdue_call_is_refused(live: Live, make_request: MakeRequest) ->
     assert isinstance(judged, Decision)
     record = find(live.log, judged.decision_id)
     assert record is not None
-    assert record.facts.history is None or record.facts.history.attempts_5m == 1
+    assert record.facts.history is not None
+    assert record.facts.history.attempts_5m == 1
+    assert judged.degraded == ()
+
+
+async def test_refused_calls_are_no_fault_of_the_model(live: Live, make_request: MakeRequest) -> None:
+    """However many groups hold nothing to judge, the model judges what comes next."""
+    engine = live.with_model(FixedModel(0.5))
+    for _ in range(8):
+        late = Call(make_request(), NOON, arrived=perf_counter() - 60)
+        assert isinstance((await engine.decide_all([late]))[0], OverdueError)
+    decision = await engine.decide(make_request(), now=NOON)
+    assert decision.degraded == ()
+    assert decision.model_version == FixedModel.version
+
+
+async def test_a_repeat_is_refused_with_the_attempt_it_repeats(live: Live, make_request: MakeRequest) -> None:
+    """Where the record of the first is lost, its repeat beside it gets no answer either, and neither is counted."""
+    request = make_request(request_id="r-3")
+    live.log.parent.joinpath("log").write_text("in the way", encoding="utf-8")
+    refused = await live.engine.decide_all([Call(request, NOON), Call(request, NOON)])
+    assert all(isinstance(refusal, RecordUnavailable) for refusal in refused)
+    told = live.metrics.decisions.at
+    assert not any(told(outcome, "login").value for outcome in ("allow", "step_up", "deny"))
 
 
 async def test_a_lost_record_leaves_no_answer_behind(live: Live, make_request: MakeRequest) -> None:

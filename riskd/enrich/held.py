@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import Struct
 
 from riskd.enrich.entries import Presented, asn, keys_of, prefix
-from riskd.enrich.listed import glob_matcher
 from riskd.policy.named import Of
+from riskd.policy.policy import glob_matcher
 from riskd.store.entries import EXEMPTIONS, News
 
 _BITS = {4: 32, 6: 128}

@@ -10,7 +10,7 @@ from riskd.enrich.entries import MAX_ENTRIES, Hash, Presented, canonical, dated,
 from riskd.enrich.lists import AddressList
 from riskd.enrich.ranges import Rows
 from riskd.policy.named import Of
-from riskd.policy.policy import glob_to_regex
+from riskd.policy.policy import glob_matcher
 
 MAX_GLOBS = 200
 """Endpoint globs of one list, each of which is tried: some 30 µs at most."""
@@ -110,17 +110,10 @@ def compiled(of: Of, lines: Iterable[str], source: str, keyed: Hash) -> Entries:
     return Keys(of, lines, source, keyed)
 
 
-def glob_matcher(glob: str) -> Callable[[str], Any]:
-    """Compile a glob to what matches whole paths, in linear time whatever glob and path are."""
-    import re2  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415 - only these lists need it
-
-    return re2.compile(glob_to_regex(glob).removesuffix(r"\Z")).fullmatch  # type: ignore[no-any-return]
-
-
 def _digest(of: Of, key: str) -> bytes:
     if of in {"subject", "device"}:  # a keyed hash already
         return bytes.fromhex(key)
     return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
 
 
-__all__ = ["MAX_ENTRIES", "MAX_GLOBS", "Entries", "compiled", "glob_matcher"]
+__all__ = ["MAX_ENTRIES", "MAX_GLOBS", "Entries", "compiled"]

@@ -28,6 +28,7 @@ from riskd.contract import (
 )
 from riskd.counterfactual import ExplainedDecision
 from riskd.engine import Call
+from riskd.enrich.address import parse_address
 from riskd.errors import RequestError, Unavailable
 from riskd.http.body import (
     MAX_BATCH_BODY,
@@ -283,6 +284,10 @@ class Front:
         self, requests: Sequence[DecisionRequest], caller: str, now: datetime, *, explain: bool = False
     ) -> list[Decision]:
         """Judge in order, a group at a time, so that a large batch holds nobody else up; raise the first failure."""
+        for request in requests:  # nothing of a batch is counted that is refused as a whole
+            check_times(request, now)
+            if request.context.ip is not None:
+                parse_address(request.context.ip)
         engine = self.engine
         decisions: list[Decision] = []
         for first in range(0, len(requests), MAX_TOGETHER):

@@ -132,11 +132,25 @@ class ActionRules(Rules):
     """A person acts; false for machine-to-machine actions (hosting_network is clear then)."""
 
 
+def _whole_segments(glob: str) -> str:
+    """Refuse a star beside a letter: an id there is masked before the rule is chosen, and the rule would not hold."""
+    for segment in glob.split("/"):
+        if "*" in segment and segment not in {"*", "**"}:
+            raise ValueError(
+                f"in {segment!r} a star stands beside other text; here it stands for a whole segment, as /*/"
+            )
+    return glob
+
+
+EndpointGlob = Annotated[Text, AfterValidator(_whole_segments)]
+
+
 class Match(Section):
     """Which attempts a resource rule is for; every part that is given must match."""
 
-    endpoint: Annotated[tuple[Text, ...], Field(max_length=200)] = ()
-    """Globs on the normalised path: `*` within a segment, `**` across segments."""
+    endpoint: Annotated[tuple[EndpointGlob, ...], Field(max_length=200)] = ()
+    """Globs on the normalised path: `*` one segment, `**` any number of them. A list of endpoints may also have a `*`
+    within a segment."""
     method: tuple[ShortText, ...] = ()
     type: tuple[ShortText, ...] = ()
     """Resource types."""
@@ -280,10 +294,10 @@ class Deadlines(Section):
     """Time limits of one decision."""
 
     decision: Duration = timedelta(milliseconds=150)
-    """From the request's last byte to its answer: the store is waited for no longer, and a request that waited longer
-    before its turn came is refused (503)."""
+    """From the request's last byte to its answer: a request whose turn comes when less of it is left than the store may
+    take is refused (503)."""
     store: Duration = timedelta(milliseconds=50)
-    """Budget of the store's one round trip; beyond, the decision is degraded."""
+    """Budget of the store's one round trip, at most half of `decision`; beyond, the decision is degraded."""
     model: Duration = timedelta(milliseconds=20)
     """CPU time that one call of the model may take; beyond, its score is not used and the decision is degraded."""
 

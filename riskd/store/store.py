@@ -237,6 +237,13 @@ class Store:
             status, _ = await self._run(SETTLE, [reported], "r", *arguments)
         return Settled("repeated" if status else "accepted", token.decode() if token else None)
 
+    async def unsettle(self, decision_id: str, outcome: str) -> None:
+        """Let an outcome be reported again, whose record was lost; what it taught is not taught twice.
+
+        Raises StoreUnavailable.
+        """
+        await self._send(f"{self._keys.pending(decision_id)}:r", "SREM", outcome)
+
     async def forget(self, subject: str) -> str | None:
         """Delete all that is kept under a subject and return the token it had.
 

@@ -60,6 +60,17 @@ def test_a_decision_its_outcome_and_their_records(riskd: Riskd) -> None:
     assert all(source["licence"] for source in ready["parts"]["databases"]["sources"])
 
 
+@pytest.mark.parametrize("wrong", [{"time": "2001-01-01T00:00:00Z"}, {"ip": "nowhere"}])
+def test_a_batch_that_is_refused_is_judged_in_no_part(riskd: Riskd, wrong: dict[str, str]) -> None:
+    """One wrong time or address near the end of a batch refuses it whole: nothing is counted, nothing recorded."""
+    running = riskd.start()
+    broken = {**BODY, "context": {**BODY["context"], **wrong}}
+    with running.client() as client:
+        assert client.post("/decide/batch", json={"requests": [*[BODY] * 18, broken, BODY]}).status_code == 422
+    running.end()
+    assert decisions(riskd) == []
+
+
 def test_fresh_evidence_counts_as_a_passed_step_up(riskd: Riskd) -> None:
     """The retry after a step-up is allowed by its evidence, and the log says that the step-up was passed."""
     running = riskd.start()

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from riskd.cli import policy as _policy_commands  # noqa: F401 - declares its commands
-from riskd.cli.root import app
+from riskd.cli.root import app, console
 from riskd.policy.load import SHIPPED
 from tests.app.riskd import amend
 
@@ -72,7 +72,7 @@ def test_a_mistake_of_the_whole_file_has_no_line(tmp_path: Path) -> None:
         assert (mistake["line"], mistake["column"]) == (0, 0)
 
 
-def test_what_a_policy_declares_is_shown(tmp_path: Path) -> None:
+def test_what_a_policy_declares_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Custom signals and velocities are told with what they weigh, force and read, as tables and as JSON."""
     path = tmp_path / "riskd.yaml"
     path.write_bytes((SHIPPED / "default.yaml").read_bytes())
@@ -91,7 +91,8 @@ def test_what_a_policy_declares_is_shown(tmp_path: Path) -> None:
     assert (signal["code"], signal["reads"], signal["floor"]) == ("large", ["action.amount"], "allow")
     assert (payouts["velocity"], payouts["signal"]) == ("velocity.payouts_24h", "velocity_payouts_24h")
     assert (spent["counts"], spent["window_s"], spent["limit"], spent["signal"]) == ("sum of amount", 3600, None, None)
-    shown = CliRunner().invoke(app, ["check", str(path)], env={"COLUMNS": "200"}).stdout
+    monkeypatch.setattr(console, "_width", 200)
+    shown = CliRunner().invoke(app, ["check", str(path)]).stdout
     assert "action.amount > 500.0" in shown
     assert "velocity.payouts_24h" in shown
     assert "86400 s" in shown

@@ -190,6 +190,14 @@ def test_the_json_schema_names_every_key() -> None:
     assert schema["additionalProperties"] is False
 
 
+@pytest.mark.parametrize("glob", ["/files/report-*", "/files/*.pdf", "/**.json", "/a***"])
+def test_a_star_of_a_resource_stands_for_whole_segments(glob: str) -> None:
+    """A star beside other text is refused: an id in that segment is masked before a rule is looked for."""
+    (found,) = mistakes(DEFAULT.replace(b'"/export/**"', f'"{glob}"'.encode()))
+    assert "stands beside other text" in found.at("riskd.yaml")
+    assert found.line > 1
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_damaged_files_are_mistakes(data: st.DataObject) -> None:
