@@ -113,8 +113,12 @@ class Engine:
         metrics: Metrics,
         on_evidence: Callable[[Decision, datetime], None] = lambda _decision, _now: None,
         trial: Trial | None = None,
+        rollout_redaction: Redaction | None = None,
     ) -> None:
-        """`on_evidence` is told of each decision in which fresh evidence met a step-up: it counts as passed."""
+        """`on_evidence` is told of each decision in which fresh evidence met a step-up: it counts as passed.
+
+        Each policy judges what its own words let be recorded; `rollout_redaction` is that of a rollout's policy.
+        """
         self.sources: dict[str, str] = {}
         """Version of each database and list in use, for the record."""
         self.policy = policy
@@ -123,14 +127,13 @@ class Engine:
         self._outcome_window_s = int(policy.file.learning.outcome_window.total_seconds())
         self._refuse_unrecorded = policy.file.record.on_failure == "refuse"
         # The store is always given the same time: a caller's own lateness must not make a sound store look slow.
-        deadline_s = deadlines.decision.total_seconds()
-        self._store_budget_s = min(deadlines.store.total_seconds(), deadline_s / 2)
-        self._longest_wait_s = deadline_s - self._store_budget_s
+        self._store_budget_s = min(deadlines.store, deadlines.decision / 2).total_seconds()
+        self._longest_wait_s = deadlines.decision.total_seconds() - self._store_budget_s
         self._scorer = None if model is None else WithinBudget(model, deadlines.model.total_seconds())
         self._enricher = enricher
         self._store = store
         self._writer = writer
-        self._redaction = redaction
+        self._redaction, self._rollout_redaction = redaction, rollout_redaction or redaction
         self._sealer = sealer
         self._metrics = metrics
         self._on_evidence = on_evidence
@@ -164,7 +167,9 @@ class Engine:
         fetched = perf_counter()
         judged = [case for case in cases if case.failure is None]
         # Redacted before it is judged: what is judged is what is recorded, and comes out the same again.
-        kept = [self._redaction.facts(_facts(case.draft, case.seen, case.at)) for case in judged]
+        own, other = self._redaction, self._rollout_redaction
+        drawn = [(own if case.policy is self.policy else other, case) for case in judged]
+        kept = [redaction.facts(_facts(case.draft, case.seen, case.at)) for redaction, case in drawn]
         facts = [trial.tripped(known, case.policy, case.call.now) for case, known in zip(judged, kept, strict=True)]
         measured = measure_all(facts, model)
         for case, known, features in zip(judged, facts, measured, strict=True):
@@ -176,7 +181,6 @@ class Engine:
         await self._record([case for case in judged if not case.repeated])
         _fail_repeats_of_the_lost(judged)
         recorded = perf_counter()
-
         times = len(judged)
         self._enrich_s.observe(enriched - begun, times)
         self._store_s.observe(fetched - enriched, times)

@@ -68,7 +68,8 @@ class Trial:
             budget_s = policy.file.deadlines.model.total_seconds()
             model = None if candidates.model is None else WithinBudget(candidates.model, budget_s)
             self._shadow = Shadow(candidates.shadow, model, metrics)
-        self._counting = (policy, *candidates.policies) if any(p.velocities for p in candidates.policies) else ()
+        together = (policy, *candidates.policies)
+        self._counting = together if candidates.policies and any(p.velocities for p in together) else ()
 
     def policy_for(self, lot: Callable[[str], float | None]) -> Policy:
         """Return the policy that an attempt is judged by; `lot` draws its lot, 0 to below 1, for a rollout."""

@@ -1,7 +1,7 @@
 """Opens each part from the settings and the policy, for a worker as for the command line."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -184,7 +184,8 @@ class Parts:
             policy=policy,
             model=model,
             writer=self.writer,
-            redaction=policy_redaction(self.pseudonyms, *policies),
+            redaction=policy_redaction(self.pseudonyms, policy, candidates.policies),
+            rollout_redaction=policy_redaction(self.pseudonyms, candidates.rollout or policy, policies),
             sealer=self.pseudonyms.sealer,
             metrics=self.metrics,
             on_evidence=self.on_evidence,
@@ -236,11 +237,13 @@ def policy_writer(settings: Settings, policy: Policy, metrics: Metrics) -> Write
     return Writer(settings.data_dir / "log", max_bytes=max_bytes, max_age=max_age, metrics=metrics)
 
 
-def policy_redaction(pseudonyms: Pseudonyms, *policies: Policy) -> Redaction:
-    """Return what policies that judge the same facts let be recorded."""
-    attributes = frozenset[str]().union(*[policy.recorded_attributes for policy in policies])
-    words = frozenset[str]().union(*[policy.words for policy in policies])
-    return Redaction(pseudonyms.text, attributes=attributes, words=words)
+def policy_redaction(pseudonyms: Pseudonyms, policy: Policy, beside: Sequence[Policy] = ()) -> Redaction:
+    """Return what a policy lets be recorded, with the attributes that those beside it read.
+
+    Which words are masked is the policy's own to say, or a candidate's words would change what it answers.
+    """
+    attributes = policy.recorded_attributes.union(*[other.recorded_attributes for other in beside])
+    return Redaction(pseudonyms.text, attributes=attributes, words=policy.words)
 
 
 def policy_outcomes(policy: Policy, store: Store, writer: Writer, pseudonyms: Pseudonyms, metrics: Metrics) -> Outcomes:

@@ -150,8 +150,8 @@ class Loaded:
         problem: ConfigError | None = None
         try:
             made = await asyncio.to_thread(make)
-        except ConfigError as error:
-            problem, made = error, None
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one file, the others are followed
+            problem, made = _problem(name, error), None
             self._parts.metrics.load_errors.at(name).inc()
         if name == "policy":
             self.policy_problem = problem
@@ -164,9 +164,9 @@ class Loaded:
         self._seen["candidates"] = self._state("candidates")
         try:
             return self._read_candidates()
-        except ConfigError as error:
+        except Exception as error:  # noqa: BLE001 - a candidate is no reason not to start
             self._parts.metrics.load_errors.at("candidates").inc()
-            self._note("candidates", str(error))
+            self._note("candidates", str(_problem("candidates", error)))
             return NONE
 
     async def _candidates_anew(self, *, again: bool, of_another: bool) -> Candidates | None:
@@ -233,3 +233,8 @@ class Loaded:
         elif self.problems.get(name) != problem:
             self.problems[name] = problem
             log.error("kept_last_good", part=name, reason=problem)
+
+
+def _problem(name: str, error: Exception) -> ConfigError:
+    """Return what is told of a part that could not be made."""
+    return error if isinstance(error, ConfigError) else ConfigError(f"{name}: cannot be used: {error!r}")

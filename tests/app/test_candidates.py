@@ -1,5 +1,6 @@
 """What a policy names to be tried is loaded beside it, followed on disk, and never in its way."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from riskd.app.candidates import NONE, CandidateFiles
 from riskd.app.parts import open_candidates
 from riskd.app.readiness import tell
 from riskd.app.reload import Loaded
+from riskd.contract import DecideRequest
 from riskd.errors import ConfigError
 from riskd.http.api import Part
 from riskd.policy.load import load
@@ -54,6 +56,24 @@ async def test_candidates_come_and_go_with_the_policy(policy: Path, candidate: P
         assert await made.refresh(NOW)
         assert (made.candidates, readiness(made)) == (NONE, None)
         assert errors(made, "candidates") == 0
+
+
+async def test_the_words_of_a_candidate_in_shadow_change_no_answer(policy: Path, candidate: Path) -> None:
+    """An address among the attributes stays masked to the policy in use, though the candidate spells it out."""
+
+    def partner(when: str) -> dict[str, object]:
+        signal = {"code": "partner", "when": when, "weight": 0.1, "floor": "deny", "text": "A partner."}
+        return {"attributes": {"partner_ip": "text"}, "custom_signals": [signal]}
+
+    amend(policy, **partner('attributes.partner_ip.startsWith("203.")'))
+    amend(candidate, **partner('attributes.partner_ip == "203.0.113.7"'))
+    body = {**BODY, "context": {**BODY["context"], "attributes": {"partner_ip": "203.0.113.7"}}}
+    request = DecideRequest.model_validate_json(json.dumps(body))
+    for beside in (None, {"policy": "candidate.yaml"}):
+        amend(policy, shadow=beside)
+        async with loaded(policy) as made:
+            assert made.candidates.shadow is None or beside is not None
+            assert (await made.engine.decide(request, now=NOW)).decision != "deny"
 
 
 async def test_a_candidate_is_followed_and_a_bad_one_told(policy: Path, candidate: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import re2  # type: ignore[import-untyped,unused-ignore]
 
-from riskd.policy.cel.tree import CALL, CONSTANT, LIST, LOOP, VARIABLE, Node
+from riskd.policy.cel.tree import CALL, CONSTANT, LIST, LOCAL, LOOP, OTHER, VARIABLE, Node
 
 MAX_STEPS: Final = 5_000
 """Steps that one expression may cost; the library takes some 0.1 µs for a step."""
@@ -49,6 +49,47 @@ def _longest(node: Node) -> int:
     return sum(map(_longest, node.children)) or LONGEST_LIST
 
 
+def growing(node: Node, *, repeated: bool = False) -> Iterator[int]:
+    """Yield the place of each text or list that a loop builds of an item and an item again.
+
+    What one loop doubles the next one doubles again, so that a short expression could fill the memory.
+    """
+    if repeated and _appends(node):
+        yield from (at for item in node.children[1].children for at in growing(item, repeated=True))
+        return
+    if repeated and _builds(node) and _items(node) > 1:
+        yield node.at
+        return
+    for number, child in enumerate(node.children):
+        yield from growing(child, repeated=repeated or (node.kind == LOOP and number in _REPEATED))
+
+
+_REPEATED = (2, 3)
+"""Which children of a loop run once for each item."""
+_RESULT = "@result"
+"""What the library calls a loop's running result."""
+
+
+def _appends(node: Node) -> bool:
+    """Whether `map` or `filter` itself adds one item to its result here."""
+    if node.overload != "add_list":
+        return False
+    result, added = node.children
+    return result.kind == LOCAL and result.value == _RESULT and added.kind == LIST
+
+
+def _builds(node: Node) -> bool:
+    if node.kind in {LIST, OTHER}:
+        return True
+    # Where only the values decide what is called, it may be the addition of texts or lists.
+    return node.overload in {"add_string", "add_bytes", "add_list"} or (node.kind == CALL and not node.overload)
+
+
+def _items(node: Node) -> int:
+    """Return how often an item of a loop stands beneath."""
+    return int(node.kind == LOCAL and node.value != _RESULT) + sum(map(_items, node.children))
+
+
 def bad_patterns(node: Node) -> Iterator[tuple[int, str]]:
     """Yield place and fault of each pattern that is none: it would fail, or be compiled, at every attempt."""
     if node.kind == CALL and node.overload in _MATCHES:
@@ -77,4 +118,4 @@ def compiled_pattern(pattern: str) -> re2._Regexp:
     return re2.compile(pattern, _OPTIONS)
 
 
-__all__ = ["LONGEST", "MAX_STEPS", "bad_patterns", "compiled_pattern", "steps"]
+__all__ = ["LONGEST", "MAX_STEPS", "bad_patterns", "compiled_pattern", "growing", "steps"]

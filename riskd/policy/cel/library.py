@@ -7,7 +7,7 @@ from typing import Any
 from cel_expr_python import cel  # type: ignore[import-untyped,unused-ignore]
 from msgspec import Struct
 
-from riskd.policy.cel.cost import MAX_STEPS, bad_patterns, steps
+from riskd.policy.cel.cost import MAX_STEPS, bad_patterns, growing, steps
 from riskd.policy.cel.mistakes import Wrong, complaints, of_type, presence_tests
 from riskd.policy.cel.python import function_of, function_over, may_fail
 from riskd.policy.cel.tree import CONSTANT, VARIABLE, Node, read_tree
@@ -120,6 +120,12 @@ def _checked(source: str, environment: cel.Env, kinds: Mapping[str, Kind]) -> tu
         raise WrongExpressionError(Wrong(0, f"yields a {of_type(tree.type) or 'value'}, where a yes or no must stand"))
     if patterns := tuple(bad_patterns(tree)):
         raise WrongExpressionError(*[Wrong(at, message) for at, message in patterns])
+    if built := tuple(growing(tree)):
+        raise WrongExpressionError(
+            *[Wrong(at, "a loop must not put two of its items together to one text or list") for at in built]
+        )
+    if unknown := [node for node in _all_of(tree) if node.kind == VARIABLE and node.value not in kinds]:
+        raise WrongExpressionError(*[Wrong(n.at, f"{n.value!r} names a type, which is no value here") for n in unknown])
     if (cost := steps(tree)) > MAX_STEPS:
         raise WrongExpressionError(Wrong(0, f"may take {cost:,} steps, over the budget of {MAX_STEPS:,}"))
     return program, tree
