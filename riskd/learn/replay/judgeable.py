@@ -72,21 +72,37 @@ def _newly_spelt(past: Policy | None, policy: Policy) -> tuple[Callable[[Facts],
     }
     for declared in policy.custom:
         for slot in declared.signal.reads:
-            if slot.partition(".")[0] in _GROUPS:
+            if slot.partition(".")[0] in _SPOKEN:
                 compared.setdefault(slot, []).extend(declared.expression.texts)
-    redaction = Redaction(lambda _text: "", words=() if past is None else past.words)
-    return tuple(
-        attrgetter(slot) for slot, words in compared.items() if any(_is_masked(redaction, slot, word) for word in words)
-    )
+    words = () if past is None else past.words
+    redaction = Redaction(lambda _text: "", attributes=policy.recorded_attributes, words=words)
+    return tuple(_text_at(slot) for slot, said in compared.items() if any(_is_masked(redaction, slot, w) for w in said))
 
 
-_GROUPS = frozenset({"subject", "action", "network", "place", "device"})
+_SPOKEN = frozenset({"subject", "action", "network", "place", "device", "attributes"})
+"""Groups of facts in which callers say what they like."""
 _BLANK = Facts(time=EPOCH, subject=SubjectFacts(), action=ActionFacts(name=""))
+
+
+def _text_at(slot: str) -> Callable[[Facts], str | tuple[str, ...] | None]:
+    """Return what fetches a text, or several, from facts."""
+    if not slot.startswith(ATTRIBUTE):
+        return attrgetter(slot)
+    name = slot.removeprefix(ATTRIBUTE)
+
+    def text_of(facts: Facts) -> str | None:
+        value = facts.attributes.get(name)
+        return value if isinstance(value, str) else None
+
+    return text_of
 
 
 def _is_masked(redaction: Redaction, slot: str, word: str) -> bool:
     """Whether a word, said in this place of the facts, would not be recorded as it is."""
     group, _, field = slot.partition(".")
+    if group == "attributes":
+        facts = replace(_BLANK, attributes={field: word})
+        return redaction.facts(facts).attributes.get(field) != word
     said = (word,) if field in {"amr", "enrolled_factors"} else word
     facts = replace(_BLANK, **{group: replace(getattr(_BLANK, group), **{field: said})})
     return bool(attrgetter(slot)(redaction.facts(facts)) != said)
@@ -169,6 +185,20 @@ def _other_words(asked: Asked) -> str | None:
     return None
 
 
+def _kept_otherwise(asked: Asked) -> str | None:
+    """A signal reads the address or the device's id, which the record keeps in another form than the policy would."""
+    for slot, field in (("network.ip", "ip"), ("device.id", "device_id")):
+        keep = getattr(asked.policy.file.record.keep, field)
+        if asked.past is not None and getattr(asked.past.file.record.keep, field) == keep:
+            continue
+        if attrgetter(slot)(asked.record.facts) is None:
+            continue
+        for question in asked.evaluation.plan.questions:
+            if question.code not in SIGNALS and slot in question.signal.reads and _matters(question):
+                return f"{slot} may have been kept otherwise then"
+    return None
+
+
 def _other_attributes(asked: Asked) -> str | None:
     """A signal reads an attribute that was not recorded, whether or not it was sent."""
     if not asked.policy.file.attributes:
@@ -208,6 +238,7 @@ CHECKS: tuple[Check, ...] = (
     _other_named_lists,
     _other_leaks,
     _other_words,
+    _kept_otherwise,
     _other_attributes,
     _other_velocities,
 )

@@ -181,6 +181,33 @@ def test_a_word_that_was_masked_may_be_the_policys(field: str, value: str, old: 
     assert asked(about, spells, past=spells)[0] is None
 
 
+def reading(when: str) -> Policy:
+    """The shipped policy with an attribute and a signal."""
+    return policy(
+        "attributes: {partner: text}\n"
+        f"custom_signals: [{{code: partner, when: '{when}', weight: 0.4, text: A partner.}}]"
+    )
+
+
+def test_an_attribute_that_was_masked_may_be_the_word() -> None:
+    """An address that only the new policy spells lies in the record as a hash, which cannot be compared."""
+    before, after = reading('attributes.partner == "acme"'), reading('attributes.partner == "203.0.113.7"')
+    about = record(facts(attributes={"partner": HASHED}))
+    assert "kept as a hash" in (asked(about, after, past=before)[0] or "")
+    assert asked(about, after, past=after)[0] is None
+    assert asked(record(facts(attributes={"partner": "other"})), after, past=before)[0] is None
+
+
+def test_an_address_that_was_kept_otherwise() -> None:
+    """A signal that reads the address finds it in the form of the day, not in that of the new policy."""
+    hashed = reading('network.ip == "81.2.69.142"')
+    plain = parse(TEXT.replace("    ip: hash", "    ip: plain").encode(), "policy")
+    assert plain.file.record.keep.ip != hashed.file.record.keep.ip
+    assert asked(record(facts()), hashed, past=plain)[0] == "network.ip may have been kept otherwise then"
+    assert asked(record(facts()), hashed, past=hashed)[0] is None
+    assert asked(record(facts()), plain, past=hashed)[0] is None
+
+
 def test_another_model_asks_for_the_same_features() -> None:
     """A record made with other features cannot feed a model, and does without one."""
     about = record(facts(), feature_schema="0" * 12)
