@@ -85,12 +85,7 @@ class Breaker:
     def follow(self, policy: Policy) -> None:
         """Watch over a policy's signals from now on; one that is declared as before keeps its counts."""
         file = policy.file
-        gone = [code for code, said in self._declared.items() if policy.breakable.get(code) != said]
-        for code in gone:
-            for sample in self._samples.values():
-                sample.forced.pop(code, None)
-            if self._until.pop(code, None) is not None:
-                self._metrics.breaker_tripped.at(code).inc(-1)
+        self._drop([code for code, said in self._declared.items() if policy.breakable.get(code) != said])
         self._declared = policy.breakable
         rules = file.breaker
         self._share, self._least = rules.share / 100, rules.subjects
@@ -98,6 +93,18 @@ class Breaker:
         self._classes = {rule.code: rule.actions for rule in file.custom_signals}
         self._classes.update((rule.code, rule.actions) for rule in file.velocities)
         self.tripped = tuple(sorted(self._until))
+
+    def rest(self) -> None:
+        """Watch over nothing until the next `follow`: the policy is not in use any more."""
+        self._drop(list(self._declared))
+        self._declared, self.tripped = {}, ()
+
+    def _drop(self, codes: list[str]) -> None:
+        for code in codes:
+            for sample in self._samples.values():
+                sample.forced.pop(code, None)
+            if self._until.pop(code, None) is not None:
+                self._metrics.breaker_tripped.at(code).inc(-1)
 
     def count(self, facts: Facts, evaluation: Evaluation, now_s: float) -> None:
         """Count a judged attempt, if an established subject makes it."""

@@ -61,7 +61,9 @@ class Trial:
         self._name, self._share = ("", 0.0) if rules is None else (rules.policy, rules.percent / WHOLE)
         self._breakers = {policy.revision: breakers.own}
         breakers.own.follow(policy)
-        if candidates.rollout is not None:
+        if candidates.rollout is None:
+            breakers.rollout.rest()
+        else:
             self._breakers.setdefault(candidates.rollout.revision, breakers.rollout).follow(candidates.rollout)
         self._shadow: Shadow | None = None
         if candidates.shadow is not None or candidates.model is not None:

@@ -119,6 +119,17 @@ def test_who_counts(what: dict[str, Any], trips: bool) -> None:
     assert bool(counted(with_signals(EVERYBODY), facts).tripped) is trips
 
 
+def test_a_policy_that_is_withdrawn_has_nothing_tripped() -> None:
+    """With a rollout its breaker goes, and the metric says so; taken up again, the policy begins anew."""
+    metrics, policy = Metrics(), with_signals(EVERYBODY)
+    breaker = counted(policy, [known(f"t{n}") for n in range(60)], Breaker(metrics))
+    assert (breaker.tripped, metrics.breaker_tripped.at("own_0").value) == (("own_0",), 1)
+    breaker.rest()
+    assert (breaker.look(1002.0), metrics.breaker_tripped.at("own_0").value) == ((), 0)
+    breaker.follow(policy)
+    assert breaker.look(1003.0) == ()
+
+
 def test_one_subject_counts_once() -> None:
     """A subject that tries a thousand times is one."""
     assert counted(with_signals(EVERYBODY), [known("the same")] * 1000).tripped == ()

@@ -14,6 +14,7 @@ from riskd.errors import ConfigError
 from riskd.features import MODEL_FEATURES
 from riskd.policy import Policy
 from riskd.policy.rollout import unlike
+from riskd.policy.velocities import MAX_VELOCITIES
 from riskd.settings import Settings
 from riskd.trial import Candidates
 
@@ -48,6 +49,12 @@ class CandidateFiles:
                 )
             source.remember(vouched)
             found[role] = vouched.policy
+        counted = {velocity.key for one in (policy, *found.values()) for velocity in one.velocities.values()}
+        if len(counted) > MAX_VELOCITIES:
+            raise ConfigError(
+                f"{len(counted)} velocities are declared by the policy and its candidates together; one round trip "
+                f"counts at most {MAX_VELOCITIES}: declare fewer, or the same ones"
+            )
         version = policy.file.shadow and policy.file.shadow.model
         model = load_model(self._settings.models_dir, MODEL_FEATURES, version) if version else None
         return Candidates(found.get("rollout"), found.get("shadow"), model)

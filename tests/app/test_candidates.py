@@ -114,6 +114,24 @@ async def test_a_bad_candidate_of_another_policy_is_not_tried(policy: Path, cand
         assert made.candidates != NONE
 
 
+def test_velocities_are_bounded_together(policy: Path, candidate: Path) -> None:
+    """Policy and candidate may each declare 32, but no more than 32 different ones between them."""
+
+    def velocities(window: str) -> list[dict[str, str]]:
+        return [
+            {"name": f"seen_{n}_{window}", "count": "attempts", "per": f"attributes.a{n}", "window": window}
+            for n in range(20)
+        ]
+
+    attributes = {f"a{n}": "text" for n in range(20)}
+    amend(policy, shadow={"policy": "candidate.yaml"}, attributes=attributes, velocities=velocities("1h"))
+    amend(candidate, attributes=attributes, velocities=velocities("1h"))
+    assert CandidateFiles(Settings(), policy).load(load(policy)).shadow is not None
+    amend(candidate, velocities=velocities("2h"))
+    with pytest.raises(ConfigError, match="40 velocities are declared"):
+        CandidateFiles(Settings(), policy).load(load(policy))
+
+
 async def test_a_service_starts_without_its_candidate(policy: Path) -> None:
     """A candidate that is not there is told from the first moment."""
     amend(policy, shadow={"policy": "gone.yaml"})
