@@ -127,8 +127,7 @@ class Engine:
         self._outcome_window_s = int(policy.file.learning.outcome_window.total_seconds())
         self._refuse_unrecorded = policy.file.record.on_failure == "refuse"
         # The store is always given the same time: a caller's own lateness must not make a sound store look slow.
-        self._store_budget_s = min(deadlines.store, deadlines.decision / 2).total_seconds()
-        self._longest_wait_s = deadlines.decision.total_seconds() - self._store_budget_s
+        self._longest_wait_s, self._store_budget_s = deadlines.decision.total_seconds(), deadlines.store.total_seconds()
         self._scorer = None if model is None else WithinBudget(model, deadlines.model.total_seconds())
         self._enricher = enricher
         self._store = store
@@ -200,7 +199,7 @@ class Engine:
         for case in cases:
             call = case.call
             if begun > call.arrived + self._longest_wait_s:
-                case.failure = OverdueError("the request waited until too little of its deadline was left")
+                case.failure = OverdueError("the request waited past its deadline")
                 continue
             try:
                 case.at = call.request.context.time or call.now

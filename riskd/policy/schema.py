@@ -294,10 +294,10 @@ class Deadlines(Section):
     """Time limits of one decision."""
 
     decision: Duration = timedelta(milliseconds=150)
-    """From the request's last byte to its answer: a request whose turn comes when less of it is left than the store may
-    take is refused (503)."""
+    """From the request's last byte to its turn: a request that waited longer is refused (503). What the store may take
+    comes on top."""
     store: Duration = timedelta(milliseconds=50)
-    """Budget of the store's one round trip, at most half of `decision`; beyond, the decision is degraded."""
+    """Budget of the store's one round trip; beyond, the decision is degraded."""
     model: Duration = timedelta(milliseconds=20)
     """CPU time that one call of the model may take; beyond, its score is not used and the decision is degraded."""
 

@@ -33,7 +33,8 @@ LISTS = {
 def running(riskd: Riskd, policy: Path) -> Running:
     """Two workers with a key that may change lists."""
     (policy.parent / "places.txt").write_text("KP\n", encoding="utf-8")
-    amend(policy, lists=LISTS)
+    # The store is real and the machine may be busy: what it costs to be late is not asked here.
+    amend(policy, lists=LISTS, deadlines={"decision": "2s", "store": "2s"})
     key = create_key(riskd.data_dir / "secrets" / "keys.json", "ops", ["decide", "policy"], now=datetime.now(UTC))
     started = riskd.start(workers=2)
     started.headers["x-api-key"] = key.text
