@@ -33,8 +33,7 @@ LISTS = {
 def running(riskd: Riskd, policy: Path) -> Running:
     """Two workers with a key that may change lists."""
     (policy.parent / "places.txt").write_text("KP\n", encoding="utf-8")
-    # The store is real and the machine may be busy: what it costs to be late is not asked here.
-    amend(policy, lists=LISTS, deadlines={"decision": "2s", "store": "2s"})
+    amend(policy, lists=LISTS)
     key = create_key(riskd.data_dir / "secrets" / "keys.json", "ops", ["decide", "policy"], now=datetime.now(UTC))
     started = riskd.start(workers=2)
     started.headers["x-api-key"] = key.text
@@ -110,8 +109,14 @@ def test_an_exemption_lifts_a_signal_everywhere(riskd: Riskd, running: Running, 
         granted = changed(
             client, "POST", "/exemptions", subject={"id": "ada"}, code="tor_exit", until=until, reason="a journalist"
         )
-        assert eventually(lambda: all(decide(running)["exempt"] == ["tor_exit"] for _ in range(12)))
-        exempt = decide(running)
+        decided = [plain]
+
+        def lifted() -> bool:
+            decided[:] = [decide(running) for _ in range(12)]
+            return all(one["exempt"] == ["tor_exit"] for one in decided)
+
+        assert eventually(lifted)
+        exempt = decided[-1]  # one more might fall to a worker that none of the twelve fell to
         assert exempt["score"] < plain["score"]
         assert "tor_exit" not in codes(exempt)
         assert [one["id"] for one in client.get("/exemptions").json()["exemptions"]] == [granted["id"]]
