@@ -18,9 +18,10 @@ from attempts import Attempts
 from own_policy import VALUES, own_policy
 
 from riskd.app.parts import open_parts, store_url
+from riskd.case import Call
 from riskd.cli.root import settings
 from riskd.contract import DecideRequest
-from riskd.engine import Call, Engine
+from riskd.engine import Engine
 from riskd.evaluation import evaluate_all
 from riskd.facts import Facts
 from riskd.metrics import Metrics

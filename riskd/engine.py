@@ -4,97 +4,34 @@ Reads first, writes last, pure between. A source that is down costs its facts, n
 """
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from functools import partial
+from datetime import datetime
 from math import inf
 from time import perf_counter
+from typing import Final
 
-from msgspec import Struct
+import structlog
 from msgspec.structs import replace
 
 from riskd import decision_id
-from riskd.answer import answer, verdict_of
 from riskd.budget import WithinBudget
-from riskd.contract import Decision, DecisionRequest, Outcome, made
+from riskd.case import Call, Case, each
+from riskd.contract import Decision, DecisionRequest, made
 from riskd.counterfactual import ExplainedDecision, in_steps
-from riskd.enrich.enrich import Draft, Enricher
-from riskd.errors import OverdueError, StoreUnavailable
-from riskd.evaluation import MODEL, Evaluation, Scorer, judge, measure_all, shadow_hits
-from riskd.facts import NOT_LISTED, Facts
-from riskd.features import MODEL_FEATURES, schema_hash
-from riskd.features.velocity import Counts
+from riskd.enrich.enrich import Enricher
+from riskd.errors import OverdueError, StoreUnavailable, UnderWayError
+from riskd.evaluation import Scorer, measure_all
 from riskd.metrics import Metrics
-from riskd.policy import Plan, Policy
+from riskd.policy import Policy
 from riskd.record.redact import Redaction
-from riskd.record.schema import DecisionRecord, ShadowRecord
 from riskd.record.writer import Writer
-from riskd.signals import CATALOGUE
-from riskd.store import Attempt, Observation, Store
+from riskd.store import Store
 from riskd.trial import Trial
 
-FEATURE_SCHEMA = schema_hash(MODEL_FEATURES)
+ASKED_AGAIN_S: Final = (0.01, 0.02, 0.04, 0.08, 0.16)
+"""Pauses after which a repeat looks for the record of its first: longer in all than anybody waits for a slow disk."""
 
-
-class Call(Struct, frozen=True):
-    """One attempt, as a caller presents it."""
-
-    request: DecisionRequest
-    now: datetime
-    """When it came, aware UTC."""
-    caller: str = ""
-    """Name of the API key."""
-    arrived: float = inf
-    """When it came by `perf_counter`, for its deadline; infinite when it has none."""
-    explain: bool = False
-    """Say what would have turned the decision; once it is recorded, since that may take 200 evaluations."""
-
-
-class Case:
-    """One attempt on its way through the engine."""
-
-    __slots__ = (
-        "at", "attempt", "base", "call", "counts", "decision", "draft", "evaluation", "facts", "failure", "policy",
-        "repeated", "seen", "shadow",
-    )  # fmt: skip
-
-    at: datetime
-    draft: Draft
-    policy: Policy
-    """By which it is judged."""
-    attempt: Attempt
-    counts: Counts | None
-    """What the policy's velocities count of it; None without any."""
-    base: str
-    """The decision's id without its verdict."""
-    facts: Facts
-    evaluation: Evaluation
-    decision: Decision
-    shadow: ShadowRecord | None
-    """What was judged beside."""
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        self.shadow = None
-        self.seen: Observation | None = None
-        self.repeated = False
-        self.failure: Exception | None = None
-
-    def judge(self, facts: Facts, evaluation: Evaluation, model: Scorer | None, sealer: decision_id.Sealer) -> None:
-        """Take the evaluation and compose the decision."""
-        if MODEL in evaluation.degraded and MODEL not in facts.down:
-            # Recorded with the sources that were down, so that it is judged without the model when it is judged again.
-            facts = replace(facts, down=(*facts.down, MODEL))
-        self.facts, self.evaluation = facts, evaluation
-        self.decision = answer(
-            evaluation,
-            facts,
-            self.policy,
-            decision_id=sealer.seal(self.base, verdict_of(evaluation)),
-            model_version=None if model is None else model.version,
-            at=datetime.fromtimestamp(decision_id.unix_ms(self.base) / 1000, UTC),
-        )
+log = structlog.stdlib.get_logger("riskd.engine")
 
 
 class Engine:
@@ -145,7 +82,10 @@ class Engine:
 
     async def decide(self, request: DecisionRequest, *, now: datetime, caller: str = "") -> Decision:
         """Judge one attempt; raises what `decide_all` would put in place of its decision."""
-        (decision,) = await self.decide_all([Call(request, now, caller)])
+        call = Call(request, now, caller)
+        (decision,) = await self.decide_all([call])
+        if isinstance(decision, UnderWayError):
+            decision = await self.again(call)
         if isinstance(decision, Exception):
             raise decision
         return decision
@@ -155,32 +95,29 @@ class Engine:
 
         They share one round trip, one call of the model and one write. In place of a decision stands a RequestError for
         an attempt that cannot be judged, a ConflictError for a request id used with another body, an OverdueError for
-        a call past its deadline, and a RecordUnavailable when the record is lost and the policy says to refuse then.
+        a call past its deadline, a RecordUnavailable when the record is lost and the policy says to refuse then, and an
+        UnderWayError for a repeat whose first is not recorded yet: that is for `again`, which holds nobody else up.
         """
         begun = perf_counter()
         model, trial = self._scorer, self._trial
         cases = [Case(call) for call in calls]
-        self._look_up(cases, begun)
+        asking = each(cases, lambda case: self._look_up(case, begun))
         enriched = perf_counter()
-        await self._observe([case for case in cases if case.failure is None])
+        told = await self._observe(asking)
         fetched = perf_counter()
-        judged = [case for case in cases if case.failure is None]
-        # Redacted before it is judged: what is judged is what is recorded, and comes out the same again.
-        own, other = self._redaction, self._rollout_redaction
-        drawn = [(own if case.policy is self.policy else other, case) for case in judged]
-        kept = [redaction.facts(_facts(case.draft, case.seen, case.at)) for redaction, case in drawn]
-        facts = [trial.tripped(known, case.policy, case.call.now) for case, known in zip(judged, kept, strict=True)]
-        measured = measure_all(facts, model)
-        for case, known, features in zip(judged, facts, measured, strict=True):
-            case.judge(known, judge(known, case.policy, features), model, self._sealer)
+        joined = each(told, self._join)
+        measured = measure_all([case.facts for case in joined], model)
+        features = dict(zip(joined, measured, strict=True))
+        judged = each(joined, lambda case: case.judge(features[case], model, self._sealer))
         evaluated = perf_counter()
-        for case, beside in zip(judged, trial.beside(facts, measured, judged, model), strict=True):
+        besides = trial.beside([c.facts for c in judged], [features[c] for c in judged], judged, model)
+        for case, beside in zip(judged, besides, strict=True):
             case.shadow = beside
         compared = perf_counter()
-        await self._record([case for case in judged if not case.repeated])
+        await self._record(self._to_record(judged))
         _fail_repeats_of_the_lost(judged)
         recorded = perf_counter()
-        times = len(judged)
+        times = len(told)
         self._enrich_s.observe(enriched - begun, times)
         self._store_s.observe(fetched - enriched, times)
         self._evaluate_s.observe(evaluated - fetched, times)
@@ -194,56 +131,86 @@ class Engine:
                 case.decision = await _explained(case, model)
         return [case.decision if case.failure is None else case.failure for case in cases]
 
-    def _look_up(self, cases: list[Case], begun: float) -> None:
-        trial = self._trial
-        for case in cases:
-            call = case.call
-            if begun > call.arrived + self._longest_wait_s:
-                case.failure = OverdueError("the request waited past its deadline")
-                continue
-            try:
-                case.at = call.request.context.time or call.now
-                case.draft = self._enricher.draft(call.request, case.at)
-                case.policy = trial.policy_for(partial(self._enricher.lot, call.request, case.draft))
-                plan = _plan(case.draft, case.policy)
-                case.attempt = _attempt(case.draft, plan, at=case.at, now=call.now)
-                counted = trial.counted(plan, partial(_plan, case.draft))
-                case.counts = None if counted is None else self._enricher.counts(case.draft, counted)
-                case.base = case.attempt.decision_id
-            except Exception as failure:  # noqa: BLE001 - one caller's failure is no other caller's
-                case.failure = failure
+    async def again(self, call: Call) -> Decision | Exception:
+        """Wait for the record of the attempt that this one repeats, 0.3 s at most, and answer the same.
 
-    async def _observe(self, cases: list[Case]) -> None:
-        """Ask the store; what it cannot say stays unknown."""
+        When none comes, the worker that counted it was killed or could not say: this one is recorded in its place. So
+        no decision is answered that no record holds.
+        """
+        call = replace(call, arrived=inf)
+        for pause in ASKED_AGAIN_S:
+            await asyncio.sleep(pause)
+            (decision,) = await self.decide_all([call])
+            if not isinstance(decision, UnderWayError):
+                return decision
+        (decision,) = await self.decide_all([replace(call, alone=True)])
+        return decision
+
+    def _look_up(self, case: Case, begun: float) -> None:
+        if begun > case.call.arrived + self._longest_wait_s:
+            raise OverdueError("the request waited past its deadline")
+        case.look_up(self._enricher, self._trial)
+
+    async def _observe(self, cases: list[Case]) -> list[Case]:
+        """Ask the store; what it cannot say stays unknown. Returns the cases that it takes for what they are."""
         if not cases:
-            return
+            return cases
         attempts, counts = [case.attempt for case in cases], [case.counts for case in cases]
         found = await self._store.observe_all(attempts, self._store_budget_s, self._outcome_window_s, counts)
-        for case, seen in zip(cases, found, strict=True):
-            if isinstance(seen, StoreUnavailable):
+        seen = dict(zip(cases, found, strict=True))
+
+        def take(case: Case) -> None:
+            known = seen[case]
+            if isinstance(known, StoreUnavailable):
                 self._store_failures.inc()
-            elif isinstance(seen, Exception):
-                case.failure = seen
+            elif isinstance(known, Exception):
+                raise known
             else:
-                case.seen = seen
-                if seen.repeated:
-                    # The first answer again: judged as of the first attempt, from what the store knew then.
-                    case.repeated, case.base = True, seen.decision_id
-                    case.at = datetime.fromtimestamp(seen.time, UTC)
-                    case.draft = self._enricher.draft(case.call.request, case.at)
+                case.take(known, self._enricher)
+
+        return each(cases, take)
+
+    def _join(self, case: Case) -> None:
+        case.join(self._redaction if case.policy is self.policy else self._rollout_redaction, self._trial)
+
+    def _to_record(self, judged: list[Case]) -> list[Case]:
+        """Return the cases to be recorded: all but the repeats of what is recorded, here or by the store's word."""
+        chosen: list[Case] = []
+        bases = set()
+        for case in judged:
+            if case.repeated:
+                answered = case.seen.answered if case.seen is not None else None
+                if case.base in bases or answered == case.answered:
+                    continue  # it shares the fate of the one beside it, or is recorded
+                if answered is None and not case.call.alone:
+                    case.failure = UnderWayError("the first request of this id is not recorded yet")
+                    continue
+                # Else nobody recorded this answer: the first was lost, or had another policy, list or model.
+            bases.add(case.base)
+            chosen.append(case)
+        return chosen
 
     async def _record(self, cases: list[Case]) -> None:
         """Write the records down; a case whose record is lost fails where the policy says so."""
+        records = {}
+
+        def compose(case: Case) -> None:
+            records[case] = case.record(self.sources)
+
+        cases = each(cases, compose)
         if not cases:
             return
-        records = [_record(case, self.sources) for case in cases]
-        writer = self._writer
-        refusals = await writer.append_aside(records) if writer.slow else writer.append_all(records)
+        writer, written = self._writer, list(records.values())
+        refusals = await writer.append_aside(written) if writer.slow else writer.append_all(written)
         for case, refusal in zip(cases, refusals, strict=True):
             if refusal is not None and self._refuse_unrecorded:
                 case.failure = refusal
-                self._store.disown(case.attempt)
-            elif case.evaluation.evidence_met and _is_retry(case.facts):
+                if not case.repeated:
+                    self._store.disown(case.attempt)
+                continue
+            if case.attempt.request_id is not None:
+                self._store.note_answered(case.attempt.request_id, case.answered)
+            if case.is_retry:
                 self._on_evidence(case.decision, case.call.now)
 
     def _count(self, case: Case) -> None:
@@ -273,127 +240,17 @@ def _fail_repeats_of_the_lost(cases: list[Case]) -> None:
 
 async def _explained(case: Case, model: Scorer | None) -> ExplainedDecision:
     """Say what would have turned a decision, a few evaluations at a time, so that others are heard in between."""
-    steps = in_steps(case.facts, case.policy, model, case.evaluation)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return made(ExplainedDecision, **vars(case.decision), counterfactuals=end.value)
-        await asyncio.sleep(0)
-
-
-def _is_retry(facts: Facts) -> bool:
-    """Return True when the authentication came after the subject's last confirmed success.
-
-    Older evidence lets an attempt in, but answered no step-up of this attempt's: it may be a thief's who uses the
-    owner's session, and must not make his device known.
-    """
-    age_s, history = facts.subject.auth_age_s, facts.history
-    if age_s is None or history is None:
-        return False
-    return history.last_confirmed_age_s is None or age_s < history.last_confirmed_age_s
-
-
-def _plan(draft: Draft, policy: Policy) -> Plan:
-    action = draft.action
-    return policy.plan(action.name, action.path, action.method, action.resource_type)
-
-
-def _attempt(draft: Draft, plan: Plan, *, at: datetime, now: datetime) -> Attempt:
-    action, network, place, device = draft.action, draft.network, draft.place, draft.device
-    return Attempt(
-        decision_id=decision_id.new_base(int(now.timestamp() * 1000)),
-        now=at.timestamp(),
-        token=os.urandom(12).hex(),
-        request_id=draft.request_key,
-        request_digest=draft.request_digest,
-        subject=draft.subject_key,
-        address=draft.address_key,
-        network=draft.network_key,
-        device=draft.device_key,
-        payload=draft.payload_key,
-        family=device.family,
-        country=place.country,
-        language=device.language,
-        recipient=action.recipient,
-        session=draft.subject.session,
-        latitude=place.latitude,
-        longitude=place.longitude,
-        accuracy_km=place.accuracy_km,
-        vague=bool(network.tor or network.proxy or network.relay or network.mobile),
-        rtt_ms=device.rtt_ms,
-        amount=action.amount,
-        currency=action.currency,
-        sensitive=plan.sensitive,
-        change=plan.change,
-    )
-
-
-def _facts(draft: Draft, seen: Observation | None, at: datetime) -> Facts:
-    """Join what was looked up and what the store knew."""
-    known = _known(draft, seen, at)
-    if draft.lists is NOT_LISTED and not draft.exempt:
-        return known
-    return replace(known, lists=draft.lists, exempt=draft.exempt)
-
-
-def _known(draft: Draft, seen: Observation | None, at: datetime) -> Facts:
-    if seen is None:
-        return Facts(
-            time=at,
-            subject=draft.subject,
-            action=draft.action,
-            network=draft.network,
-            place=draft.place,
-            device=draft.device,
-            attributes=draft.attributes,
-            down=(*draft.down, "store"),
-        )
-    history = seen.history
-    return Facts(
-        time=at,
-        subject=draft.subject if history is None else replace(draft.subject, token=history.token),
-        action=draft.action,
-        network=draft.network,
-        place=draft.place,
-        device=draft.device,
-        history=history,
-        address_counts=seen.address_counts,
-        network_counts=seen.network_counts,
-        device_counts=seen.device_counts,
-        payload=seen.payload,
-        velocities=seen.velocities,
-        attributes=draft.attributes,
-        down=(*draft.down, "store_history_lost") if seen.history_lost else draft.down,
-    )
-
-
-def _record(case: Case, sources: dict[str, str]) -> DecisionRecord:
-    decision, evaluation = case.decision, case.evaluation
-    return DecisionRecord(
-        decision_id=decision.decision_id,
-        evaluated_at=decision.evaluated_at,
-        request_id=case.draft.request_key,
-        caller=case.call.caller or None,
-        facts=case.facts,
-        vector=evaluation.vector,
-        feature_schema=FEATURE_SCHEMA,
-        catalogue=CATALOGUE,
-        hits={hit.question.code: hit.strength for hit in evaluation.hits},
-        exempt=evaluation.exempt,
-        unknown=evaluation.unknown,
-        errors=tuple([s.removeprefix("signal:") for s in evaluation.degraded if s.startswith("signal:")]),
-        anomaly=evaluation.anomaly,
-        score=evaluation.score,
-        score_range=evaluation.score_range,
-        outcome=decision.decision,
-        reasons=tuple([(hit.question.code, hit.contribution) for hit in evaluation.hits]),
-        step_up=evaluation.plan.level if evaluation.outcome is Outcome.STEP_UP else None,
-        evidence_met=evaluation.evidence_met,
-        degraded=decision.degraded,
-        policy_revision=decision.policy_revision,
-        model_version=decision.model_version,
-        shadow=case.shadow,
-        shadow_hits=shadow_hits(evaluation),
-        sources=sources,
-    )
+    found = None
+    try:
+        steps = in_steps(case.facts, case.policy, model, case.evaluation)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                found = end.value
+                break
+            await asyncio.sleep(0)
+    except Exception:
+        # The decision is made and recorded: what cannot be explained is answered all the same.
+        log.exception("explanation_failed", decision_id=case.decision.decision_id)
+    return made(ExplainedDecision, **vars(case.decision), counterfactuals=found)

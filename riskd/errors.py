@@ -11,7 +11,8 @@ RiskdError
 └── Unavailable      a source did not answer within its budget: the decision is degraded, never lost
     ├── StoreUnavailable
     ├── RecordUnavailable
-    └── OverdueError     the request waited past its deadline before its turn came: answered 503
+    ├── OverdueError     the request waited past its deadline before its turn came: answered 503
+    └── UnderWayError    the first request of this id is not recorded yet: asked again, not answered
 """
 
 from dataclasses import dataclass
@@ -108,3 +109,7 @@ class RecordUnavailable(Unavailable):
 
 class OverdueError(Unavailable):
     """A request waited past its deadline before it could be looked at."""
+
+
+class UnderWayError(Unavailable):
+    """A request repeats one whose decision is not recorded yet."""

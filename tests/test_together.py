@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from time import perf_counter
@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from riskd.case import Call, Case
 from riskd.contract import DecideRequest, Decision
-from riskd.engine import Call
-from riskd.errors import ConflictError, OverdueError, RecordUnavailable, RequestError
+from riskd.counterfactual import ExplainedDecision
+from riskd.errors import ConflictError, OverdueError, RecordUnavailable, RequestError, UnderWayError
 from riskd.evaluation import evaluate
 from riskd.policy import Policy
+from riskd.policy.load import SHIPPED, load
 from riskd.record.reader import find, read
 from riskd.record.schema import DecisionRecord
 from tests.conftest import NOON, Live
@@ -141,3 +143,100 @@ async def test_case_09_in_a_group(live: Live, make_request: MakeRequest, default
     assert isinstance(record, DecisionRecord)
     again = evaluate(record.facts, default_policy, FixedModel(0.99))
     assert (again.degraded, again.score, again.anomaly) == (("model",), record.score, None)
+
+
+async def _counted_only(live: Live, request: DecideRequest) -> None:
+    """Count an attempt as a worker does that is killed before it writes the record down."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def killed(_records: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(live.writer, "append_all", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await live.engine.decide(request, now=NOON)
+
+
+async def test_a_repeat_records_what_a_killed_worker_did_not(live: Live, make_request: MakeRequest) -> None:
+    """Where the first was counted and never recorded, the repeat is: once, and no repeat after it."""
+    request = make_request(request_id="r-4")
+    await _counted_only(live, request)
+    assert not live.log.exists()
+    decisions = [await live.engine.decide(request, now=NOON + timedelta(seconds=n)) for n in (1, 2, 3)]
+    assert len({decision.model_dump_json() for decision in decisions}) == 1
+    (record,) = read(live.log)
+    assert isinstance(record, DecisionRecord)
+    assert (record.decision_id, record.facts.history is not None) == (decisions[0].decision_id, True)
+    assert record.facts.history is not None
+    assert record.facts.history.attempts_5m == 1
+
+
+async def test_a_repeat_waits_for_its_first_alone(live: Live, make_request: MakeRequest) -> None:
+    """A repeat whose first is not recorded yet leaves its group, which is answered without it."""
+    request = make_request(request_id="r-5")
+    await _counted_only(live, request)
+    under_way, beside = await live.engine.decide_all([Call(request, NOON), Call(make_request(), NOON)])
+    assert isinstance(under_way, UnderWayError)
+    assert isinstance(beside, Decision)
+
+
+async def test_a_repeat_under_another_policy_is_another_decision(live: Live, make_request: MakeRequest) -> None:
+    """After a reload a repeat is judged by the new policy: every answer that was given has its record, once."""
+    strict = load(SHIPPED / "admin_console.yaml")
+    request = make_request(request_id="r-6", context={"user_agent": "curl/8.5.0"})
+    engines = [live.engine, live.with_model(None, strict)]
+    answers = [await engine.decide(request, now=NOON) for engine in (*engines, engines[1])]
+    assert answers[1] == answers[2]
+    assert answers[0].policy_revision != answers[1].policy_revision
+    recorded = [
+        (record.decision_id, record.policy_revision) for record in read(live.log) if isinstance(record, DecisionRecord)
+    ]
+    assert recorded == [(answer.decision_id, answer.policy_revision) for answer in answers[:2]]
+
+
+async def test_two_workers_at_once_record_once(live: Live, make_request: MakeRequest) -> None:
+    """The same request at two engines at the same moment is one decision with one record."""
+    engines = [live.with_model(None), live.with_model(None)]
+    for n in range(20):
+        request = make_request(request_id=f"r-7-{n}")
+        one, other = await asyncio.gather(*(engine.decide(request, now=NOON) for engine in engines))
+        assert one == other
+    assert sum(1 for _ in read(live.log)) == 20
+
+
+async def test_what_fails_in_judging_is_one_attempts_alone(
+    live: Live, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception at any step of one attempt takes its place; the one beside it is judged and recorded."""
+    for step in ("look_up", "take", "join", "judge", "record"):
+        sound = getattr(Case, step)
+
+        def broken(case: Case, *given: object, sound: Callable[..., object] = sound) -> object:
+            if case.call.request.subject.id == "unlucky":
+                raise ZeroDivisionError
+            return sound(case, *given)
+
+        monkeypatch.setattr(Case, step, broken)
+        group = [Call(make_request(subject={"id": who}), NOON) for who in ("unlucky", "lucky")]
+        unlucky, lucky = await live.engine.decide_all(group)
+        monkeypatch.setattr(Case, step, sound)
+        assert isinstance(unlucky, ZeroDivisionError), step
+        assert isinstance(lucky, Decision), step
+        assert find(live.log, lucky.decision_id) is not None, step
+    assert sum(1 for _ in read(live.log)) == 5
+
+
+async def test_a_decision_that_cannot_be_explained_stands(
+    live: Live, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the search for counterfactuals fails, the recorded decision is answered without them."""
+
+    def fails(*_given: object) -> Iterator[None]:
+        yield None
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("riskd.engine.in_steps", fails)
+    (decision,) = await live.engine.decide_all([Call(make_request(), NOON, explain=True)])
+    assert isinstance(decision, ExplainedDecision)
+    assert decision.counterfactuals is None
+    assert find(live.log, decision.decision_id) is not None

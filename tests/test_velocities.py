@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from riskd.case import Call
 from riskd.contract import DecideRequest
-from riskd.engine import Call, Engine
+from riskd.engine import Engine
 from riskd.enrich.enrich import Enricher
 from riskd.enrich.geo import Geo
 from riskd.evaluation import evaluate

@@ -16,6 +16,7 @@ import structlog
 from pydantic_core import to_json
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
+from riskd.case import Call
 from riskd.contract import (
     DecideBatchRequest,
     DecideBatchResponse,
@@ -27,9 +28,8 @@ from riskd.contract import (
     Wire,
 )
 from riskd.counterfactual import ExplainedDecision
-from riskd.engine import Call
 from riskd.enrich.address import parse_address
-from riskd.errors import RequestError, Unavailable
+from riskd.errors import RequestError, Unavailable, UnderWayError
 from riskd.http.body import (
     MAX_BATCH_BODY,
     MAX_BODY,
@@ -67,6 +67,9 @@ class Engine(Protocol):
 
     async def decide_all(self, calls: Sequence[Call]) -> list[Decision | Exception]:
         """Judge attempts together; an exception stands in place of a decision that could not be made."""
+
+    async def again(self, call: Call) -> Decision | Exception:
+        """Judge alone, in its time, an attempt in whose place stood an UnderWayError."""
 
 
 class Outcomes(Protocol):
@@ -223,7 +226,7 @@ class Front:
         loop = asyncio.get_running_loop()
         arrived, self._arrived = self._arrived, []
         for first in range(0, len(arrived), MAX_TOGETHER):
-            _keep(loop.create_task(self._judge(arrived[first : first + MAX_TOGETHER])), tasks)
+            _keep(loop.create_task(self._judge(arrived[first : first + MAX_TOGETHER], tasks)), tasks)
 
     async def _answer(self, cycle: ShortCycle) -> None:
         """Answer a request that goes alone."""
@@ -236,7 +239,7 @@ class Front:
             answer = self._refuse(error)
         self._finish(cycle, answer)
 
-    async def _judge(self, cycles: list[ShortCycle]) -> None:
+    async def _judge(self, cycles: list[ShortCycle], tasks: set[asyncio.Task[None]]) -> None:
         """Answer requests that are judged together; what one suffers does not touch the others."""
         engine, now = self.engine, self._clock()
         waiting: list[ShortCycle] = []
@@ -254,11 +257,27 @@ class Front:
             decisions = await engine.decide_all(calls)
         except Exception as error:  # noqa: BLE001 - as above
             decisions = [error] * len(calls)
-        for cycle, decision in zip(waiting, decisions, strict=True):
-            if isinstance(decision, Exception):
-                self._finish(cycle, self._refuse(decision))
+        for cycle, call, decision in zip(waiting, calls, decisions, strict=True):
+            if isinstance(decision, UnderWayError):
+                _keep(asyncio.get_running_loop().create_task(self._judge_again(engine, cycle, call)), tasks)
             else:
-                self._finish(cycle, _done(to_json(decision)))
+                self._finish(cycle, self._answer_to(decision))
+
+    async def _judge_again(self, engine: Engine, cycle: ShortCycle, call: Call) -> None:
+        """Answer a repeat that came while its first was under way."""
+        try:
+            decision = await engine.again(call)
+        except Exception as error:  # noqa: BLE001 - as above
+            decision = error
+        self._finish(cycle, self._answer_to(decision))
+
+    def _answer_to(self, decision: Decision | Exception) -> Answer:
+        if isinstance(decision, Exception):
+            return self._refuse(decision)
+        try:
+            return _done(to_json(decision))
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._refuse(error)
 
     def _finish(self, cycle: ShortCycle, answer: Answer) -> None:
         self.in_flight -= 1
@@ -294,10 +313,11 @@ class Front:
             group = requests[first : first + MAX_TOGETHER]
             arrived = perf_counter()
             calls = [_call(request, caller, now, arrived, explain=explain) for request in group]
-            for decision in await engine.decide_all(calls):
-                if isinstance(decision, Exception):
-                    raise decision
-                decisions.append(decision)
+            for call, decision in zip(calls, await engine.decide_all(calls), strict=True):
+                made = await engine.again(call) if isinstance(decision, UnderWayError) else decision
+                if isinstance(made, Exception):
+                    raise made
+                decisions.append(made)
         return decisions
 
     async def _report(self, body: bytes, caller: str, now: datetime) -> bytes:

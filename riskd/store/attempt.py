@@ -84,3 +84,5 @@ class Observation(Struct, frozen=True, array_like=True, kw_only=True):
     """The same request was counted before: these are the first's values, and nothing was counted."""
     history_lost: bool = False
     """The store came back without its history: what is not known says nothing."""
+    answered: str | None = None
+    """Of a repeat, what `Store.note_answered` noted of the request last; None when nobody did."""

@@ -29,10 +29,15 @@ def packed(*words: str | bytes | float) -> bytes:
     return cast("bytes", hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub means tuples of one
 
 
+TOLD_WITHIN_S = 0.005
+"""How long what nobody waits for may wait for a write that it can leave in."""
+
+
 class _Due(Struct):
     """A caller who waits: for how many replies, until when, and those that are here."""
 
-    future: asyncio.Future[list[Reply]]
+    future: asyncio.Future[list[Reply]] | None
+    """None when nobody waits."""
     count: int
     deadline: float
     """Time of the loop's clock."""
@@ -48,6 +53,8 @@ class _Wire(asyncio.Protocol):
         self._reader = hiredis.Reader()
         self._waiting: deque[_Due] = deque()
         self._outgoing: list[bytes] = []
+        self._told: list[bytes] = []
+        self._telling: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
         self.closed = False
@@ -62,22 +69,46 @@ class _Wire(asyncio.Protocol):
             future.set_exception(StoreUnavailable("the store closed the connection"))
             return future
         if not self._outgoing:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
+        if self._told:
+            self._add_told()
         self._outgoing += commands
-        deadline = self._loop.time() + (self.budget_s if budget_s is None else budget_s)
-        self._waiting.append(_Due(future, len(commands), deadline, []))
+        self._await(future, len(commands), self.budget_s if budget_s is None else budget_s)
+        return future
+
+    def tell(self, command: bytes) -> None:
+        """Send a packed command whose reply nobody waits for, in front of the next that leave, or soon without any."""
+        self._told.append(command)
+        if self._telling is None:
+            self._telling = self._loop.call_later(TOLD_WITHIN_S, self._tell_late)
+
+    def _tell_late(self) -> None:
+        self._telling = None
+        self.flush()
+
+    def _add_told(self) -> None:
+        self._await(None, len(self._told), self.budget_s)
+        self._outgoing += self._told
+        self._told.clear()
+
+    def _await(self, future: asyncio.Future[list[Reply]] | None, count: int, budget_s: float) -> None:
+        deadline = self._loop.time() + budget_s
+        self._waiting.append(_Due(future, count, deadline, []))
         if self._timer is None or deadline < self._timer.when():
             self._arm(deadline)
-        return future
 
     def _arm(self, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(deadline, self._expire)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what is to leave."""
         if self._transport is not None and not self.closed:
-            self._transport.write(b"".join(self._outgoing))
+            if self._told:
+                self._add_told()
+            if self._outgoing:
+                self._transport.write(b"".join(self._outgoing))
         self._outgoing.clear()
 
     def _expire(self) -> None:
@@ -103,7 +134,7 @@ class _Wire(asyncio.Protocol):
                 if len(due.replies) < due.count:
                     continue
                 self._waiting.popleft()
-                if not due.future.done():  # a caller may have gone
+                if due.future is not None and not due.future.done():  # a caller may have gone
                     due.future.set_result(due.replies)
         except hiredis.ProtocolError:
             self.drop("the store does not speak the Redis protocol")
@@ -120,8 +151,10 @@ class _Wire(asyncio.Protocol):
             self._timer.cancel()
         if self._transport is not None:
             self._transport.abort()
+        if self._telling is not None:
+            self._telling.cancel()
         for due in self._waiting:
-            if not due.future.done():
+            if due.future is not None and not due.future.done():
                 due.future.set_exception(StoreUnavailable(why))
         self._waiting.clear()
 
@@ -166,6 +199,11 @@ class Link:
         deadline = loop.time() + budget_s
         wire = await self._connected(budget_s)
         return await wire.send(commands, deadline - loop.time())
+
+    def tell(self, command: bytes) -> None:
+        """Send a command whose reply nobody waits for; without a connection it is not sent."""
+        if self._wire is not None and not self._wire.closed:
+            self._wire.tell(command)
 
     async def _connected(self, budget_s: float) -> _Wire:
         task = self._connecting
@@ -232,7 +270,9 @@ class Link:
             self._wire = None
 
     async def close(self) -> None:
-        """Drop the connection and stop connecting."""
+        """Send what is still to leave, drop the connection and stop connecting."""
+        if self._wire is not None:
+            self._wire.flush()
         self.drop("the store is closed")
         if self._connecting is not None:
             self._connecting.cancel()

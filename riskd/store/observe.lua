@@ -4,7 +4,7 @@
 -- ARGV[2]: the attempt, ARGV[3]: seconds an attempt waits for its outcome; ARGV[4], ARGV[5]: the policy's velocities and
 -- what the attempt adds to each, where there are any. The fields of the attempt are locals, put in front of this text, and
 -- so is windows.lua.
--- Answer: {0 counted | 1 repeated | 2 conflict, epoch, msgpack of the observation}.
+-- Answer: {0 counted | 1 repeated | 2 conflict, epoch, msgpack of the observation[, what was noted as answered]}.
 local MINUTES_5, MINUTES_10, HOUR, DAY = 300, 600, 3600, 86400
 local MEMORY = 180 * DAY
 local SMALL = 120 -- members; the server keeps sets of up to 128 in a compact form
@@ -22,7 +22,7 @@ if key.q then
     if digest ~= request_digest then
       return {2, epoch, ''}
     end
-    return {1, epoch, answer}
+    return {1, epoch, answer, call('GET', key.q .. ':d')}
   end
 end
 

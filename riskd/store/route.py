@@ -28,6 +28,9 @@ class Route(Protocol):
         Raises StoreUnavailable within the budget. An error reply is returned, not raised.
         """
 
+    def tell(self, key: str, command: bytes) -> None:
+        """Send a command to where `key` lives, with the next that go there; nobody learns what becomes of it."""
+
     async def alive(self) -> None:
         """Raise StoreUnavailable unless every server answers."""
 
@@ -71,6 +74,10 @@ class Single:
     async def call(self, key: str, *commands: bytes, budget_s: float | None = None) -> list[Reply]:  # noqa: ARG002
         """Send the commands; all keys live here."""
         return await self._link.call(*commands, budget_s=budget_s)
+
+    def tell(self, key: str, command: bytes) -> None:  # noqa: ARG002 - all keys live here
+        """Send a command along with the next ones."""
+        self._link.tell(command)
 
     async def alive(self) -> None:
         """Raise StoreUnavailable unless the server answers."""
@@ -134,6 +141,12 @@ class Cluster:
             return await target.call(*commands, budget_s=budget_s)
         asking = [word for command in commands for word in (_ASKING, command)]
         return (await target.call(*asking, budget_s=budget_s))[1::2]
+
+    def tell(self, key: str, command: bytes) -> None:
+        """Send a command along with the next ones to the node of the key, if that is known."""
+        address = self._slots[slot_of(key)]
+        if address in self._links:
+            self._links[address].tell(command)
 
     async def _refresh(self) -> None:
         if self._refreshing is None:

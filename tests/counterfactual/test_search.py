@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from riskd.case import Call
 from riskd.contract import DecideRequest, Decision, Outcome
 from riskd.counterfactual import MAX_EVALUATIONS, Counterfactual, ExplainedDecision, changes_for, counterfactuals
-from riskd.engine import Call
 from riskd.evaluation import Evaluation, evaluate
 from riskd.facts import Facts
 from riskd.policy import Policy

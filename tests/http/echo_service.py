@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import cast
 
+from riskd.case import Call
 from riskd.contract import Decision, OutcomeReceipt, OutcomeReport
 from riskd.counterfactual import ExplainedDecision
-from riskd.engine import Call
 from riskd.errors import ConfigError, ConflictError, RecordUnavailable, RequestError
 from riskd.http.api import Part, Readiness, build_api
 from riskd.http.door import Door
@@ -40,6 +40,11 @@ class Keys:
 
 class EchoEngine:
     """Allows everything; the action's name asks for delays and failures."""
+
+    async def again(self, call: Call) -> Decision | Exception:
+        """Judge one alone."""
+        (decision,) = await self.decide_all([call])
+        return decision
 
     async def decide_all(self, calls: Sequence[Call]) -> list[Decision | Exception]:
         """Judge each on its own."""

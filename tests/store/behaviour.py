@@ -137,7 +137,7 @@ class Counting:
         assert again.history is not None
         assert moved.history is not None
         assert (again.history.replayed_age_s, moved.history.replayed_age_s) == (None, 0.0)
-        await asyncio.gather(*store._aside)  # on a cluster the mark follows the answer
+        await asyncio.gather(*store._gate.aside)  # on a cluster the mark follows the answer
         assert (await history(store, NOW + 60)).replayed_age_s == 60.0
 
 

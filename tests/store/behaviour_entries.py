@@ -164,11 +164,11 @@ class ListEntries:
         """What belongs to a list is kept for as long as somebody follows it, and no longer."""
         await store.entries.add("a", {"x": entry()}, NOW)
         for key in store._keys.listed("a"):
-            assert 0 < await store._send(key, "TTL") <= entries_module.KEPT_S
-            await store._send(key, "EXPIRE", 100)
+            assert 0 < await store._gate.send(key, "TTL") <= entries_module.KEPT_S
+            await store._gate.send(key, "EXPIRE", 100)
         await store.entries.since("a", None, NOW)
         for key in store._keys.listed("a"):
-            assert await store._send(key, "TTL") > 100
+            assert await store._gate.send(key, "TTL") > 100
 
     async def test_a_store_that_came_back_empty_is_noticed(self, store: Store) -> None:
         """When the list is gone from the store, its followers know no more than the store; later changes reach them."""
@@ -176,7 +176,7 @@ class ListEntries:
         await store.entries.add("a", {"x": entry(), "y": entry()}, NOW)
         await follower.look()
         for key in store._keys.listed("a"):
-            await store._send(key, "UNLINK")
+            await store._gate.send(key, "UNLINK")
         await follower.look()
         assert follower.known == {}
         await store.entries.add("a", {"z": entry()}, NOW)
@@ -188,7 +188,7 @@ class ListEntries:
         follower = Follower(store, "a")
         await store.entries.add("a", {"x": entry(), "y": entry()}, NOW)
         await follower.look()
-        await store._send(store._keys.listed("a")[1], "UNLINK")
+        await store._gate.send(store._keys.listed("a")[1], "UNLINK")
         await store.entries.add("a", {"z": entry()}, NOW)
         await follower.look()
         assert set(follower.known) == {"x", "y", "z"}
@@ -196,6 +196,6 @@ class ListEntries:
     async def test_what_riskd_did_not_write_is_refused(self, store: Store) -> None:
         """An entry that is none makes the list unavailable, and no follower takes half of it."""
         await store.entries.add("a", {"x": entry()}, NOW)
-        await store._send(store._keys.listed("a")[0], "HSET", "x", b"\xc1 junk")
+        await store._gate.send(store._keys.listed("a")[0], "HSET", "x", b"\xc1 junk")
         with pytest.raises(StoreUnavailable, match="did not write"):
             await store.entries.since("a", None, NOW)

@@ -74,12 +74,12 @@ async def test_case_2_silent(server: Server, hasty: Store) -> None:
     """Case 2: a stopped server costs a few budgets, then calls fail without any I/O until it goes on."""
     server.signal(signal.SIGSTOP)
     assert await until_open(hasty) <= 10
-    sent = hasty._route.call
-    hasty._route.call = None  # type: ignore[method-assign, assignment]  # a call that touched the network would break
+    sent = hasty._gate.route.call
+    hasty._gate.route.call = None  # type: ignore[method-assign, assignment]  # a call that touched the network would break
     for _ in range(100):
         with pytest.raises(StoreUnavailable):
             await hasty.observe(attempt())
-    hasty._route.call = sent  # type: ignore[method-assign]
+    hasty._gate.route.call = sent  # type: ignore[method-assign]
     server.signal(signal.SIGCONT)
     await until_served(hasty)
 

@@ -73,7 +73,7 @@ async def _all_found(store: Store, waiting: list[str]) -> None:
         old = await store.observe(attempt(NOW + 10, subject=name))
         assert old.history is not None
         assert old.history.confirmed == 0
-        waited = await store._send(store._keys.pending(decision), "GET")
+        waited = await store._gate.send(store._keys.pending(decision), "GET")
         assert store._attempt(waited).subject == _rename(name)
 
 

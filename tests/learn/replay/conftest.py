@@ -12,13 +12,14 @@ import pytest
 
 from riskd.anomaly.load import current_version, load_model
 from riskd.anomaly.model import Model
+from riskd.case import Call
 from riskd.contract import Decision, DecisionRequest, OutcomeReport, Reported
-from riskd.engine import Call, Engine
+from riskd.engine import Engine
 from riskd.enrich.enrich import Enricher
 from riskd.enrich.geo import Geo
 from riskd.errors import ModelError
 from riskd.evaluation import Scorer
-from riskd.features import MODEL_FEATURES, Extractor
+from riskd.features import MODEL_FEATURES
 from riskd.learn.replay.work import Order
 from riskd.metrics import Metrics
 from riskd.outcome import Outcomes
@@ -37,18 +38,9 @@ class Flaky:
     """The real model, whose runtime fails while `failing`."""
 
     def __init__(self, model: Model) -> None:
-        self._model = model
+        self.version, self.extract = model.version, model.extract
         self.failing = False
-
-    @property
-    def version(self) -> str:
-        """The model's version."""
-        return self._model.version
-
-    @property
-    def extract(self) -> Extractor:
-        """The model's extractor."""
-        return self._model.extract
+        self._model = model
 
     def score_all(self, vectors: Sequence[Sequence[float | None]]) -> list[float]:
         """Score, or fail."""
