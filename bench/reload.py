@@ -25,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the rig lives among the te
 
 import uvloop
 from attempts import Attempts
-from custom import ATTRIBUTES, WHEN
 from findings import Finding, percentile_ms, table
 from load import CONNECTIONS, Connection, Target, Turn
+from own_policy import ATTRIBUTES, WHEN
 from paced import Paced
 from ruamel.yaml import YAML
 from servers import SERVER_CORE
@@ -157,7 +157,12 @@ class Policies:
 
 def reload_faults(home: Path) -> list[Finding]:
     """Run every case on a service of its own."""
-    return [*_at_a_pace(home / "pace"), *_one_after_the_other(home / "many"), *_large(home / "large")]
+    return [
+        *_at_a_pace(home / "pace"),
+        *_one_after_the_other(home / "many"),
+        *_large(home / "large"),
+        *_long_list(home / "list"),
+    ]
 
 
 @contextmanager
@@ -298,6 +303,47 @@ def _large(home: Path) -> list[Finding]:
                 ),
             ]
     return findings
+
+
+def _long_list(home: Path) -> list[Finding]:
+    """Give a policy a list of a million IPv6 prefixes, change either and both, and tell the most a worker holds."""
+    with _serving(home) as (rig, running), running.client() as client:
+        client.timeout = 60
+        (worker,), lists = running.worker_pids(), home / "long.txt"
+
+        def peak_mb() -> float:
+            status = Path(f"/proc/{worker}/status").read_text()
+            Path(f"/proc/{worker}/clear_refs").write_text("5")  # the peak is counted from here on
+            return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+
+        def after(*, seed: int | None = None, denied: str = "198.51.100.1") -> float:
+            if seed is not None:
+                chance = random.Random(seed)
+                bits = chance.sample(range(1 << 40), 1_000_000)
+                lines = (f"2a{n >> 32:02x}:{n >> 16 & 0xFFFF:x}:{n & 0xFFFF:x}::/64\n" for n in bits)
+                lists.with_name("next").write_text("".join(lines))
+                lists.with_name("next").replace(lists)
+            named = {"long": {"kind": "deny", "of": "network", "file": lists.name}}
+            rig.amend(lists={"deny": {"networks": [denied]}, **({"named": named} if lists.exists() else {})})
+            peak_mb()
+            told = client.post("/policy/reload")
+            assert told.status_code == 200, told.text
+            return peak_mb()
+
+        client.post("/decide", json=login())
+        after(denied="198.51.100.9")
+        without = after()
+        peaks = [after(seed=1), after(denied="198.51.100.2"), after(seed=2, denied="198.51.100.3")]
+    more = [peak - without for peak in peaks]
+    return [
+        Finding(
+            "13",
+            "a list of 1,000,000 IPv6 prefixes: the worker's peak when it is read, beside another policy, both new",
+            ", ".join(f"{mb:+.0f}" for mb in more) + " MB",
+            "+64 MB",
+            max(more) <= 64,
+        )
+    ]
 
 
 def _megabyte(plain: dict[str, Any]) -> dict[str, Any]:

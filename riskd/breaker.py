@@ -1,8 +1,11 @@
 """The way back from a bad signal: one that would stop too many established subjects loses the power to deny.
 
-Only signals of the policy's own have it. What is counted is distinct subjects, not attempts, and only established ones:
-confirmed for a while, and here from a device or an address that was theirs before. An attacker who floods the service,
-with accounts that he makes up or with other people's names, is counted nowhere, and so switches nothing off.
+Only signals of the policy's own have it. What their hits force counts, and what their failures force through the fail
+mode: under `fail_mode: deny` a signal that always fails locks everybody out as surely as one that always hits.
+
+What is counted is distinct subjects, not attempts, and only established ones: confirmed for a while, and here from a
+device or an address that was theirs before. An attacker who floods the service, with accounts that he makes up or with
+other people's names, is counted nowhere, and so switches nothing off.
 
 Each worker counts for itself, without a question to the store: it sees its share of the subjects, drawn by chance, and
 comes to the same share of them. Workers differ by seconds, and one that gets few requests may not trip at all; every
@@ -42,7 +45,7 @@ class _Sample:
         self.seen: dict[int, float] = {}
         """Hash of the subject → when it was seen last."""
         self.forced: dict[str, dict[int, float]] = {}
-        """Code → the same, where the signal's hit forced the outcome."""
+        """Code → the same, where the signal's hit or failure forced the outcome."""
 
     def add(self, subject: int, codes: Iterable[str], now_s: float) -> None:
         if subject >= self.below:

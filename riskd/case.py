@@ -83,7 +83,7 @@ class Case:
         """Look up what is known without the store, and say what is to be counted there."""
         call = self.call
         self.at = call.request.context.time or call.now
-        self.draft = enricher.draft(call.request, self.at)
+        self.draft = enricher.draft(call.request, self.at, call.now)
         self.policy = trial.policy_for(partial(enricher.lot, call.request, self.draft))
         plan = _plan(self.draft, self.policy)
         self.attempt = _attempt(self.draft, plan, at=self.at, now=call.now)
@@ -97,7 +97,7 @@ class Case:
         if seen.repeated:
             self.base = seen.decision_id
             self.at = datetime.fromtimestamp(seen.time, UTC)
-            self.draft = enricher.draft(self.call.request, self.at)
+            self.draft = enricher.draft(self.call.request, self.at, self._came)
 
     def join(self, redaction: Redaction, trial: Trial) -> None:
         """Put the facts together, redacted: what is judged is what is recorded, and comes out the same again."""
@@ -117,8 +117,13 @@ class Case:
             self.policy,
             decision_id=sealer.seal(self.base, verdict_of(evaluation)),
             model_version=None if model is None else model.version,
-            at=datetime.fromtimestamp(decision_id.unix_ms(self.base) / 1000, UTC),
+            at=self._came,
         )
+
+    @property
+    def _came(self) -> datetime:
+        """When the attempt came, of a repeat the first."""
+        return datetime.fromtimestamp(decision_id.unix_ms(self.base) / 1000, UTC)
 
     @property
     def answered(self) -> str:

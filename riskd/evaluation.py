@@ -85,9 +85,10 @@ class Evaluation(Struct, frozen=True):
     shadow: tuple[Shadowed, ...] = ()
     """What signals in shadow say, which counts for nothing."""
     forcing: tuple[str, ...] = ()
-    """Codes of the policy's own signals with a breaker that hit where the outcome is severer than without all such."""
+    """Codes of the policy's own signals with a breaker that hit or failed where the outcome is severer than without all
+    such."""
     fallen: tuple[str, ...] = ()
-    """Codes of the hits that would have denied, and step up at most: their breaker had tripped."""
+    """Codes of the hits and failures that would have denied, and step up at most: their breaker had tripped."""
 
 
 class Scorer(Protocol):
@@ -185,16 +186,20 @@ def judge(facts: Facts, policy: Policy, measured: Measured) -> Evaluation:
         hits = [hit for hit in hits if hit[0].code not in lifted]
         held_back = [q for q in unknown if q.code not in lifted]
 
-    weighed = _weigh(plan, hits, degraded)
+    weighed = _weigh(plan, hits, failures=len(degraded))
     forcing: tuple[str, ...] = ()
     fallen: list[tuple[Question, float]] = []
+    fallen_codes: tuple[str, ...] = ()
     if plan.breakable and weighed.demanded is not Outcome.ALLOW:
-        forcing = _forcing(plan, hits, degraded, weighed.demanded)
+        forcing = _forcing(plan, hits, failed, len(degraded), weighed.demanded)
         if facts.tripped and forcing and weighed.demanded is Outcome.DENY:
             fallen = [hit for hit in hits if hit[0].code in facts.tripped and hit[0].code in plan.breakable]
-    if fallen:
+            failing = [code for code in _failing(plan, failed) if code in facts.tripped]
+            fallen_codes = (*[q.code for q, _ in fallen], *failing)
+    if fallen_codes:
         hits = [hit for hit in hits if hit not in fallen]
-        weighed = _weigh(plan, hits, degraded, least=Outcome.STEP_UP)
+        failures = len(degraded) - (len(fallen_codes) - len(fallen))
+        weighed = _weigh(plan, hits, failures, least=Outcome.STEP_UP)
     total, score, demanded = weighed.total, weighed.score, weighed.demanded
     fresh = _fresh_evidence(facts, policy, plan, hits + fallen, values)
     return Evaluation(
@@ -213,7 +218,7 @@ def judge(facts: Facts, policy: Policy, measured: Measured) -> Evaluation:
         plan=plan,
         shadow=_in_shadow(plan, values) if plan.shadow else (),
         forcing=forcing,
-        fallen=tuple([q.code for q, _ in fallen]),
+        fallen=fallen_codes,
     )
 
 
@@ -228,9 +233,8 @@ class _Weighed(NamedTuple):
     demanded: Outcome
 
 
-def _weigh(
-    plan: Plan, hits: list[tuple[Question, float]], degraded: list[str], least: Outcome = Outcome.ALLOW
-) -> _Weighed:
+def _weigh(plan: Plan, hits: list[tuple[Question, float]], failures: int, least: Outcome = Outcome.ALLOW) -> _Weighed:
+    """Weigh hits together; `failures` is how many sources and signals failed."""
     declared: list[float] = []
     statistical: list[float] = []
     for q, s in hits:
@@ -238,23 +242,31 @@ def _weigh(
     total = combine.total_evidence(declared, statistical)
     score = combine.score_of(total)
     floors = [q.floor for q, _ in hits]
-    if degraded:
+    if failures:
         floors.append(plan.fail_mode)
     floor = most_severe(least, floors)
     demanded = max(by_score(score, plan.step_up_at, plan.deny_at), floor)
     return _Weighed(declared, statistical, total, score, floor, demanded)
 
 
-def _forcing(plan: Plan, hits: list[tuple[Question, float]], degraded: list[str], demanded: Outcome) -> tuple[str, ...]:
-    """Name the hits with a breaker where without all of them the outcome would be milder.
+def _forcing(
+    plan: Plan, hits: list[tuple[Question, float]], failed: list[Question], failures: int, demanded: Outcome
+) -> tuple[str, ...]:
+    """Name the hits and failures with a breaker where without all of them the outcome would be milder.
 
     Without all, not without each: of two signals that each deny everybody, neither would be missed alone.
     """
-    own = [q.code for q, _ in hits if q.code in plan.breakable]
-    if not own:
+    own = [q.code for q, _ in hits if q.code in plan.breakable and (q.weight > 0 or q.floor is not Outcome.ALLOW)]
+    failing = _failing(plan, failed)
+    if not own and not failing:
         return ()
     others = [hit for hit in hits if hit[0].code not in plan.breakable]
-    return tuple(own) if _weigh(plan, others, degraded).demanded < demanded else ()
+    return (*own, *failing) if _weigh(plan, others, failures - len(failing)).demanded < demanded else ()
+
+
+def _failing(plan: Plan, failed: list[Question]) -> list[str]:
+    """Name the signals with a breaker that failed where that counts for anything."""
+    return [] if plan.fail_mode is Outcome.ALLOW else [q.code for q in failed if q.code in plan.breakable]
 
 
 def _in_shadow(plan: Plan, values: list[Any]) -> tuple[Shadowed, ...]:

@@ -122,6 +122,8 @@ def _line(question: Question, evaluation: Evaluation, values: list[float | str |
         state, why = "unknown", f"missing: {', '.join(missing)}"
     elif f"signal:{question.code}" in evaluation.degraded:
         state, why = "error", "the signal failed; the action's fail mode is the floor"
+        if question.code in evaluation.fallen:
+            why = f"{why}. Its breaker had tripped: that is step_up at most."
     return SignalLine(
         code=question.code,
         state=state,

@@ -134,18 +134,22 @@ def reference() -> str:
 
 def policy_schema() -> dict[str, Any]:
     """Return the JSON Schema of the policy file for editors: each key with its prose, durations as files write them."""
-    schema: dict[str, Any] = json_schema()
-    _describe(schema, PolicyFile)
+    return described(json_schema(), PolicyFile)
+
+
+def described(schema: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Return a model's JSON Schema with its prose and that of its sections, durations as files write them."""
+    _describe(schema, model)
     for name, section in schema["$defs"].items():
-        _describe(section, _section(name))
+        _describe(section, _section(name, model))
     schema["properties"] = _as_written(schema["properties"])
     schema["$defs"] = _as_written(schema["$defs"])
     return schema
 
 
-def _section(name: str) -> type[BaseModel]:
-    """Class of a section by its name in the schema; every signal's tuning shares one."""
-    found = getattr(sys.modules[PolicyFile.__module__], name, SignalTuning)
+def _section(name: str, model: type[BaseModel]) -> type[BaseModel]:
+    """Class of a section by its name in the schema of a model beside it; every signal's tuning shares one."""
+    found = getattr(sys.modules[model.__module__], name, SignalTuning)
     return found if isinstance(found, type) and issubclass(found, BaseModel) else SignalTuning
 
 

@@ -26,6 +26,10 @@ from tests.test_evaluation import attempts, many
 from tests.tried import tried
 
 EVERYBODY = {"when": "features.attempts_1h >= 0.0", "floor": "deny", "weight": 0.0}
+FAILING = {"when": "10 / (size(action.name) - size(action.name)) > 3", "weight": 0.0}
+"""Divides by zero, whatever comes."""
+NO_ACTIONS: dict[str, Any] = {}
+"""Of classes with fail modes of their own."""
 BRAZIL = {"when": 'place.country == "BR"', "floor": "deny", "weight": 0.0}
 PEOPLE = [f"person {number}" for number in range(60)]
 ABROAD = {"ip": "177.36.0.1", "device_id": "a stranger's"}
@@ -162,6 +166,73 @@ def test_what_has_no_breaker() -> None:
     policy = with_signals(velocities=[velocity])
     (key,) = [declared.key for declared in policy.velocities.values()]
     assert counted(policy, [replace(one, velocities={key: 5.0}) for one in people]).tripped == ("velocity_logins_1h",)
+
+
+async def test_a_signal_that_always_fails_falls_to_step_up(valkey: str, tmp_path: Path) -> None:
+    """Under `fail_mode: deny` it locks fifty people out, then steps the others up; the records come out the same."""
+    policy = with_signals(FAILING, fail_mode="deny", actions=NO_ACTIONS, breaker={"subjects": 50, "share": 20})
+    async with tried(valkey, tmp_path, policy) as riskd:
+        await riskd.settle(PEOPLE)
+        decisions = await riskd.log_in(PEOPLE)
+        assert [decision.decision for decision in decisions] == ["deny"] * 50 + ["step_up"] * 10
+        assert {decision.degraded for decision in decisions} == {("signal:own_0",)}
+        assert riskd.metrics.breaker_trips.at("own_0").value == 1
+        records = riskd.records()[len(PEOPLE) :]
+    assert [record.facts.tripped for record in records] == [()] * 50 + [("own_0",)] * 10
+    for record in records:
+        again = evaluate(record.facts, policy, None)
+        assert (again.outcome.word, again.score, again.score_range, again.degraded) == (
+            record.outcome,
+            record.score,
+            record.score_range,
+            record.degraded,
+        )
+
+
+def test_a_failure_that_forces_nothing_does_not_trip() -> None:
+    """Where the fail mode is allow, or the signal has no breaker, nothing is counted; else it is, weight or not."""
+    people = [known(f"t{n}") for n in range(60)]
+    for signal, mode, trips in (
+        (FAILING, "deny", ("own_0",)),
+        (FAILING, "step_up", ("own_0",)),
+        ({**FAILING, "weight": 0.5}, "deny", ("own_0",)),
+        (FAILING, "allow", ()),
+        ({**FAILING, "breaker": False}, "deny", ()),
+        ({**FAILING, "shadow": True}, "deny", ()),
+    ):
+        policy = with_signals(signal, fail_mode=mode, actions=NO_ACTIONS)
+        assert counted(policy, people).tripped == trips
+    innocent = {"when": "features.attempts_1h >= 0.0", "weight": 0.0}
+    assert counted(with_signals(innocent, FAILING, fail_mode="deny", actions=NO_ACTIONS), people).tripped == ("own_1",)
+    assert counted(with_signals(innocent, EVERYBODY), people).tripped == ("own_1",)
+
+
+def test_a_failure_falls_only_so_far_as_it_is_the_cause() -> None:
+    """What another source, failing signal or hit demands is still demanded; the explanation names what fell."""
+    opted_out = {**FAILING, "breaker": False}
+    denied, stepped = Outcome.DENY, Outcome.STEP_UP
+    for signals, more, outcome, fallen in (
+        ((FAILING,), {}, stepped, ("own_0",)),
+        ((FAILING,), {"down": ("geo",)}, denied, ()),
+        ((FAILING, opted_out), {}, denied, ()),
+        ((FAILING, FAILING), {}, denied, ("own_0",)),
+        ((FAILING, EVERYBODY), {}, denied, ("own_0",)),
+        ((FAILING, FAILING), {"tripped": ("own_0", "own_1")}, stepped, ("own_0", "own_1")),
+        ((FAILING, EVERYBODY), {"tripped": ("own_0", "own_1")}, stepped, ("own_1", "own_0")),
+        ((EVERYBODY, FAILING), {}, denied, ("own_0",)),
+    ):
+        policy = with_signals(*signals, fail_mode="deny", actions=NO_ACTIONS)
+        facts = replace(known("t"), **{"tripped": ("own_0",), **more})
+        found = evaluate(facts, policy, None)
+        assert (found.outcome, found.fallen) == (outcome, fallen), (signals, more)
+        assert evaluate(replace(facts, tripped=()), policy, None).outcome is denied
+    policy = with_signals(FAILING, fail_mode="deny", actions=NO_ACTIONS)
+    (line,) = [
+        line for line in explain(replace(known("t"), tripped=("own_0",)), policy, None).signals if line.state == "error"
+    ]
+    assert line.why.endswith("Its breaker had tripped: that is step_up at most.")
+    mild = with_signals({**FAILING}, EVERYBODY, fail_mode="step_up", actions=NO_ACTIONS)
+    assert evaluate(replace(known("t"), tripped=("own_0",)), mild, None).outcome is denied
 
 
 def test_a_sample_stays_small_and_true() -> None:

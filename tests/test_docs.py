@@ -5,13 +5,16 @@ import re
 from pathlib import Path
 
 import pytest
+from jsonschema_rs import Draft202012Validator
 from ruamel.yaml import YAML
 
+from riskd.app.cases.document import cases_schema
 from riskd.contract import Subject
 from riskd.features import FEATURES
 from riskd.metrics import Family, Metrics
 from riskd.policy.load import SHIPPED
 from riskd.policy.schema import ActionRules, PolicyFile
+from riskd.policy.text import read
 from riskd.reference import DURATION, field_docs, policy_schema, reference
 from riskd.settings import Settings
 from riskd.signals import SIGNALS
@@ -28,6 +31,37 @@ def test_the_reference_is_what_the_declarations_say() -> None:
 def test_the_schema_is_what_the_declarations_say() -> None:
     """docs/policy.schema.json is what `riskd schema` prints."""
     assert json.loads((DOCS / "policy.schema.json").read_text(encoding="utf-8")) == policy_schema()
+
+
+def test_the_schema_of_cases_is_what_the_declarations_say() -> None:
+    """docs/cases.schema.json is what `riskd schema --cases` prints."""
+    assert json.loads((DOCS / "cases.schema.json").read_text(encoding="utf-8")) == cases_schema()
+
+
+@pytest.mark.parametrize("path", sorted((SHIPPED / "cases").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_schema_of_cases_takes_the_shipped_ones(path: Path) -> None:
+    """An editor that follows the schema has nothing to say against the cases that riskd ships."""
+    told = Draft202012Validator(cases_schema()).iter_errors(read(path.read_text(encoding="utf-8")))
+    assert [error.message for error in told] == []
+
+
+@pytest.mark.parametrize(
+    ("cases", "wrong"),
+    [
+        ("attempts: {a: {like: b, subject: {auth_time: 20s ago, acr: null}, context: {ip: null, place: null}}}", ()),
+        ("attempts: {a: {subject: {auth_time: 1790000000, type: service}, resource: {endpoint: {path: /}}}}", ()),
+        ("attempts: {a: {subject: {auth_time: 20 ages ago}}}", ("attempts", "a", "subject")),
+        ("attempts: {a: {subjekt: {id: x}}}", ("attempts", "a")),
+        ("attempts: {a: {action: {nam: login}}}", ("attempts", "a", "action")),
+        ("attempts: {a: {context: {place: {country: 49}}}}", ("attempts", "a", "context")),
+        ("at: 12", ("at",)),
+    ],
+)
+def test_the_schema_of_cases_knows_requests(cases: str, wrong: tuple[str, ...]) -> None:
+    """What stands of a request is checked field by field: a part of one, null to take away, times that are ago."""
+    sound = "cases: [{name: x, request: {like: a}, expect: {decision: deny}}]\n"
+    told = Draft202012Validator(cases_schema(), validate_formats=True).iter_errors(read(sound + cases))
+    assert [tuple(error.instance_path) for error in told] == ([wrong] if wrong else [])
 
 
 def test_everything_is_in_the_reference() -> None:

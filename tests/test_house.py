@@ -17,6 +17,8 @@ FORBIDDEN = {"whitelist", "blacklist", "override", "overridden", "manager", "hel
 PURE = ("features", "signals", "policy", "anomaly", "facts.py", "evaluation.py", "answer.py")
 READERS = {ROOT / "riskd/policy/load.py", ROOT / "riskd/anomaly/load.py", ROOT / "riskd/anomaly/artifact.py"}
 IMPURE_MODULES = {"time", "os", "io", "random", "secrets", "socket", "subprocess", "pathlib", "asyncio", "threading"}
+PURE_NAMES = {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"}
+"""Of modules that touch the world, what does not: reading and writing the text of an address."""
 CLOCKS = {"now", "today", "utcnow", "time", "monotonic", "perf_counter"}
 
 
@@ -102,7 +104,8 @@ def test_pure_stages_touch_nothing(path: Path) -> None:
         if isinstance(node, ast.Import):
             assert {alias.name.partition(".")[0] for alias in node.names}.isdisjoint(IMPURE_MODULES)
         elif isinstance(node, ast.ImportFrom):
-            assert (node.module or "").partition(".")[0] not in IMPURE_MODULES
+            touching = (node.module or "").partition(".")[0] in IMPURE_MODULES
+            assert not touching or {alias.name for alias in node.names} <= PURE_NAMES
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             assert node.func.attr not in CLOCKS
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

@@ -104,6 +104,22 @@ async def test_each_is_judged_and_recorded_by_its_policy(valkey: str, tmp_path: 
     assert [next(iter(record.facts.velocities.values())) for record in records] == list(range(1, 121))
 
 
+async def test_velocities_count_those_whom_a_rollout_took(valkey: str, tmp_path: Path) -> None:
+    """What the policy in use counts, it counts of all: its limit holds from the attempt on that passes it overall."""
+    limit = {"name": "shared_1h", "count": "attempts", "per": "ip", "window": "1h", "limit": 30, "floor": "step_up"}
+    policy = with_signals(velocities=[limit], rollout={"policy": "candidate.yaml", "percent": 50})
+    async with tried(valkey, tmp_path, policy, Candidates(rollout=CANDIDATE)) as riskd:
+        await riskd.log_in(PEOPLE)
+        records = riskd.records()
+    (key,) = (velocity.key for velocity in policy.velocities.values())
+    own = {number: one for number, one in enumerate(records, 1) if one.policy_revision == policy.revision}
+    assert 10 < len(own) < 50
+    assert {number: one.facts.velocities[key] for number, one in own.items()} == {number: number for number in own}
+    assert {number: "velocity_shared_1h" in one.hits for number, one in own.items()} == {
+        number: number > 30 for number in own
+    }
+
+
 async def test_without_a_candidate_all_go_on(valkey: str, tmp_path: Path) -> None:
     """While the candidate cannot be loaded, everybody is judged by the policy in use."""
     policy = rolling(100)

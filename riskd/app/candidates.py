@@ -1,11 +1,12 @@
 """Loads what a policy names to be tried beside it: policies for rollout and shadow, and a model for shadow.
 
 A candidate that is wrong is told of, and not tried; the policy in use does not need it. Where only signed policies are
-used, a candidate needs a signature of its own, and its versions rise apart from those of the policy in use.
+used, a candidate needs a signature of its own for what it is tried as, and its versions rise apart from those of the
+policy in use.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from riskd.anomaly.artifact import MANIFEST_FILE, MODEL_FILE
 from riskd.anomaly.load import load_model
@@ -17,6 +18,9 @@ from riskd.policy.rollout import unlike
 from riskd.policy.velocities import MAX_VELOCITIES
 from riskd.settings import Settings
 from riskd.trial import Candidates
+
+if TYPE_CHECKING:
+    from riskd.policy.signature import Role
 
 NONE: Final = Candidates()
 
@@ -59,9 +63,12 @@ class CandidateFiles:
         model = load_model(self._settings.models_dir, MODEL_FEATURES, version) if version else None
         return Candidates(found.get("rollout"), found.get("shadow"), model)
 
-    def _sources(self, policy: Policy) -> dict[str, PolicySource]:
+    def _sources(self, policy: Policy) -> dict["Role", PolicySource]:
         file, where = policy.file, self._settings
-        named = {"rollout": file.rollout and file.rollout.policy, "shadow": file.shadow and file.shadow.policy}
+        named: dict[Role, str | None] = {
+            "rollout": file.rollout.policy if file.rollout else None,
+            "shadow": file.shadow.policy if file.shadow else None,
+        }
         return {
             role: PolicySource(self._folder / name, where.policy_keys, where.data_dir, role)
             for role, name in named.items()

@@ -82,16 +82,22 @@ def open_geo(settings: Settings) -> Geo:
 
 
 def list_files(policy: Policy) -> tuple[str, ...]:
-    """Return the files of the policy's lists as it names them: relative to itself."""
+    """Return the files of the policy's lists, leaked credentials among them, as it names them: relative to itself."""
     lists = policy.file.lists
-    named = [declared.file for declared in lists.named.values() if declared.file is not None]
-    return tuple(dict.fromkeys([*(feed.file for feed in lists.feeds), *named]))
+    named = [declared.file for declared in lists.named.values()]
+    files = [*(feed.file for feed in lists.feeds), *named, lists.leaked_credentials]
+    return tuple(dict.fromkeys(file for file in files if file is not None))
 
 
-def open_lists(policy: Policy, path: Path, digests: Mapping[Path, str] | None = None) -> NetworkLists:
-    """Load the lists of the policy at `path`, those in `digests` with that content only; raises DataError."""
+def open_lists(
+    policy: Policy, path: Path, digests: Mapping[Path, str] | None = None, like: NetworkLists | None = None
+) -> NetworkLists:
+    """Load the lists of the policy at `path`, those in `digests` with that content only; raises DataError.
+
+    What `like` has of them is shared, so that a long list is not read and held a second time.
+    """
     feeds = {feed.name: path.parent / feed.file for feed in policy.file.lists.feeds}
-    return NetworkLists(feeds, policy.file.lists.deny.networks, digests)
+    return NetworkLists(feeds, policy.file.lists.deny.networks, digests, like)
 
 
 def open_named(
@@ -100,15 +106,25 @@ def open_named(
     pseudonyms: Pseudonyms,
     mirror: Mirror | None = None,
     digests: Mapping[Path, str] | None = None,
+    like: NamedLists | None = None,
 ) -> NamedLists:
     """Load the named lists of the policy at `path`, as `open_lists` does; `mirror` has what the store holds of them."""
-    return NamedLists(policy.file.lists.named, path.parent, hashed_by(pseudonyms), mirror, digests)
+    return NamedLists(policy.file.lists.named, path.parent, hashed_by(pseudonyms), mirror, digests, like)
 
 
-def open_leaked(policy: Policy, path: Path) -> LeakedCredentials:
-    """Open the policy's hashes of leaked passwords, relative to the policy at `path`; raises DataError."""
+def open_leaked(
+    policy: Policy, path: Path, digests: Mapping[Path, str] | None = None, like: LeakedCredentials | None = None
+) -> LeakedCredentials:
+    """Open the hashes of leaked passwords of the policy at `path`, as `open_lists` does.
+
+    `like` stays in use if it is the same: to tell whether a set of 40 GB is the one in `digests` takes minutes.
+    """
     named = policy.file.lists.leaked_credentials
-    return LeakedCredentials(None if named is None else path.parent / named)
+    file = None if named is None else path.parent / named
+    digest = None if file is None or digests is None else digests.get(file)
+    if like is not None and (like.path, like.digest) == (file, digest):
+        return like
+    return LeakedCredentials(file, digest)
 
 
 def open_enricher(
@@ -122,12 +138,12 @@ def open_enricher(
     digests: Mapping[Path, str] | None = None,
     like: Enricher | None = None,
 ) -> Enricher:
-    """Build an enricher with the policy's lists, or with those of another whose policy names the same ones."""
+    """Build an enricher with the policy's lists; those that another has open already are shared with it."""
     kept = policy.file.record.keep
     keep: dict[KeptField, Keep] = {"ip": kept.ip, "device": kept.device_id}
-    lists = open_lists(policy, path, digests) if like is None else like.lists
-    leaked = open_leaked(policy, path) if like is None else like.leaked
-    named = open_named(policy, path, pseudonyms, mirror, digests) if like is None else like.named
+    lists = open_lists(policy, path, digests, None if like is None else like.lists)
+    leaked = open_leaked(policy, path, digests, None if like is None else like.leaked)
+    named = open_named(policy, path, pseudonyms, mirror, digests, None if like is None else like.named)
     return Enricher(pseudonyms, geo, lists, keep, trusted, leaked, named)
 
 
@@ -151,7 +167,7 @@ class Parts:
     def enricher(
         self, policy: Policy, digests: Mapping[Path, str] | None = None, like: Enricher | None = None
     ) -> Enricher:
-        """Build an enricher by a policy; raises DataError for lists that are wrong."""
+        """Build an enricher by a policy; raises DataError for lists that are wrong. See `open_enricher`."""
         return open_enricher(
             policy,
             self.policy_path,

@@ -211,9 +211,7 @@ class Loaded:
         folder = self._source.path.parent
         self._named["policy"] = stamps([folder / name for name in list_files(vouched.policy)])
         digests = vouched.digests(folder)
-        # A list of a million entries takes a second to read: one that is the same is kept.
-        same = vouched.policy.file.lists == self.policy.file.lists and digests == self.vouched.digests(folder)
-        enricher = self._parts.enricher(vouched.policy, digests, like=self.enricher if same else None)
+        enricher = self._parts.enricher(vouched.policy, digests, like=self.enricher)
         self._source.remember(vouched)
         return vouched, enricher
 

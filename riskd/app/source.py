@@ -1,8 +1,8 @@
 """Where the policy comes from: a file and, where only signed policies are used, what vouches for it.
 
-A signed policy is used when its statement is signed by a trusted key, speaks of the very bytes that are read, and has
-a version that is not lower than any seen before. The highest one is kept in the data folder, over all keys: an old
-policy does not come back because its signer's key was replaced since.
+A signed policy is used when its statement is signed by a trusted key, speaks of the very bytes that are read and of the
+role that they are used in, and has a version that is not lower than any seen before. The highest one is kept in the
+data folder, over all keys: an old policy does not come back because its signer's key was replaced since.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from riskd.policy.load import load
 from riskd.private_file import locked, replace_whole
 
 if TYPE_CHECKING:
-    from riskd.policy.signature import Keys, Statement
+    from riskd.policy.signature import Keys, Role, Statement
 
 SEEN_FILE = "{role}-seen.json"
 UNKEPT = "the highest version seen cannot be kept"
@@ -55,13 +55,15 @@ class _Seen(Struct, frozen=True, forbid_unknown_fields=True):
 class PolicySource:
     """The policy of one riskd."""
 
-    def __init__(self, path: Path, keys: Path | None, data_dir: Path, role: str = "policy") -> None:
+    def __init__(self, path: Path, keys: Path | None, data_dir: Path, role: "Role" = "live") -> None:
         """`keys` is a file or folder of public keys; None takes any policy.
 
-        Versions rise for each role by itself, so that a newer candidate does not make the policy in use an old one.
+        A policy must be signed for its role. Versions rise for each role by itself, so that a newer candidate does not
+        make the policy in use an old one.
         """
         self.path = path
         self._keys = keys
+        self._role = role
         self._seen = data_dir / SEEN_FILE.format(role=role)
 
     def files(self) -> tuple[Path, ...]:
@@ -80,7 +82,8 @@ class PolicySource:
             return Vouched(load(self.path), None, files)
         trusted = read_keys(self._keys)
         statements: list[Statement] = []
-        policy = load(self.path, lambda content: statements.append(read_statement(self.path, content, trusted)))
+        role = self._role
+        policy = load(self.path, lambda content: statements.append(read_statement(self.path, content, trusted, role)))
         return Vouched(policy, statements[0], files)
 
     def remember(self, vouched: Vouched) -> None:
@@ -120,8 +123,8 @@ def signature_path(policy: Path) -> Path:
     return policy.with_name(policy.name + ".sig")
 
 
-def read_statement(policy: Path, content: bytes, trusted: "Keys") -> "Statement":
-    """Return what a trusted key says of a policy; raises SignatureError when none does."""
+def read_statement(policy: Path, content: bytes, trusted: "Keys", role: "Role") -> "Statement":
+    """Return what a trusted key says of a policy in its role; raises SignatureError when none does."""
     from riskd.policy.signature import MAX_BYTES, verify  # noqa: PLC0415 - 7 MB that only signed policies need
 
     path = signature_path(policy)
@@ -129,10 +132,12 @@ def read_statement(policy: Path, content: bytes, trusted: "Keys") -> "Statement"
         with path.open("rb") as file:
             signature = file.read(MAX_BYTES)
     except FileNotFoundError:
-        raise SignatureError(f"{policy}: not signed: there is no {path.name}; see `riskd policy sign`") from None
+        raise SignatureError(
+            f"{policy}: not signed: there is no {path.name}; see `riskd policy sign --role {role}`"
+        ) from None
     except OSError as error:
         raise SignatureError(f"{path}: cannot be read: {error.strerror}") from error
-    return verify(content, signature, trusted, str(policy))
+    return verify(content, signature, trusted, str(policy), role)
 
 
 def read_keys(path: Path) -> "Keys":

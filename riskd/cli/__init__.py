@@ -6,6 +6,8 @@ Families are imported when their command is asked for, so that `riskd serve` loa
 import sys
 from importlib import import_module
 
+import structlog
+
 from riskd.cli.root import app
 from riskd.errors import RiskdError
 
@@ -29,6 +31,8 @@ _HOMES |= {
 
 def main() -> None:
     """Run the command line; a mistake of a person is one clear line and exit code 78, never a traceback."""
+    # What a command prints is its result: events of the parts it opens must not stand in its JSON.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     asked = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     for family in [_HOMES[asked]] if asked in _HOMES else FAMILIES:
         import_module(f"riskd.cli.{family}")

@@ -1,18 +1,36 @@
 """Learn from logs: simulate a population, train the anomaly model, see what decisions were worth."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from riskd.app.parts import open_model, policy_path
+from riskd.anomaly.load import load_model
+from riskd.anomaly.model import Model
+from riskd.app.parts import policy_path
 from riskd.cli.root import AsJson, app, console, fail, print_json, settings
+from riskd.errors import ModelError
+from riskd.features import MODEL_FEATURES
+from riskd.policy import Policy
 from riskd.policy.load import load
+from riskd.settings import Settings
 
 Log = Annotated[
     Path, typer.Option("--log", help="A decision log: the folder `log/` below a data or simulation folder.")
 ]
+
+
+def current_model(where: Settings, policy: Policy) -> Model | None:
+    """Load the current model; without one say so, or raise ModelError where the policy wants one."""
+    try:
+        return load_model(where.models_dir, MODEL_FEATURES)
+    except ModelError as error:
+        if policy.file.anomaly.missing == "refuse":
+            raise
+        sys.stderr.write(f"riskd: no model ({error}); the declared signals judge alone\n")
+        return None
 
 
 def _log_folder(path: Path) -> Path:
@@ -37,7 +55,7 @@ def simulate(
 
     where = settings()
     policy = load(policy_path(where))
-    model = None if without_model else open_model(where, policy)
+    model = None if without_model else current_model(where, policy)
     try:
         done = run(out, Size(subjects=subjects, days=days, seed=seed), policy, model)
     except (FileExistsError, ValueError) as error:

@@ -12,12 +12,12 @@ from rich.table import Table
 
 from riskd.app.parts import open_ledger
 from riskd.cli.root import AsJson, app, console, fail, print_json, settings
-from riskd.ledger import (
+from riskd.ledger import Ledger
+from riskd.ledger.wire import (
     Additions,
     Exemption,
     ExemptSubject,
     Grant,
-    Ledger,
     ListedEntry,
     ListReceipt,
     ListState,

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from riskd.app.candidates import CandidateFiles
+from riskd.app.cases.document import cases_schema
 from riskd.app.parts import open_leaked, open_lists, open_named, policy_path
 from riskd.cli.declared import declared, show_declared
 from riskd.cli.root import AsJson, app, console, fail, print_json, settings
@@ -26,6 +27,7 @@ from riskd.reference import reference as reference_text
 Names = Annotated[
     list[Path] | None, typer.Argument(help="Policy files; default: the one that `riskd serve` would use.")
 ]
+OfCases = Annotated[bool, typer.Option("--cases", help="That of the cases that `riskd test` judges.")]
 
 
 @app.command()
@@ -150,9 +152,9 @@ def init(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of policy files, for editors."""
-    print_json(policy_schema())
+def schema(*, cases: OfCases = False) -> None:
+    """Print the JSON Schema of policy files, or of files of cases, for editors."""
+    print_json(cases_schema() if cases else policy_schema())
 
 
 @app.command()

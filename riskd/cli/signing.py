@@ -10,17 +10,25 @@ import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from riskd.app.parts import list_files, open_lists, policy_path
+from riskd.app.parts import list_files, open_leaked, open_lists, open_named, policy_path
 from riskd.app.source import PolicySource, signature_path
 from riskd.cli.root import AsJson, app, fail, print_json, settings
+from riskd.enrich.identity import KEY_BYTES, Pseudonyms
 from riskd.errors import ConfigError
+from riskd.policy import Policy
 from riskd.policy.load import load
-from riskd.policy.signature import MAX_BYTES, MAX_VERSION, key_id, private_key, sign
+from riskd.policy.signature import MAX_BYTES, MAX_VERSION, Role, key_id, private_key, sign
 
 policy = typer.Typer(help="Signed policies: with RISKD_POLICY_KEYS set, only those are used.", no_args_is_help=True)
 app.add_typer(policy, name="policy")
 
 File = Annotated[Path | None, typer.Argument(help="Policy file; default: the one that `riskd serve` would use.")]
+As = Annotated[
+    Role,
+    typer.Option(
+        "--role", help="What it is used as: live, rollout (a part is judged by it), shadow (judges beside, not obeyed)."
+    ),
+]
 
 
 @policy.command()
@@ -39,6 +47,7 @@ def keygen(
 def sign_policy(
     key: Annotated[Path, typer.Option(help="Private Ed25519 key in PEM, as `keygen` or openssl make it.")],
     file: File = None,
+    role: As = "live",
     version: Annotated[
         int | None, typer.Option(min=1, max=MAX_VERSION, help="Higher than any before; default: the time in ms.")
     ] = None,
@@ -46,7 +55,10 @@ def sign_policy(
         list[str] | None, typer.Option(help="A list that the policy names and that may change without a new signature.")
     ] = None,
 ) -> None:
-    """Check a policy and its lists, then write its signature beside it; lists are pinned as they are now."""
+    """Check a policy and its lists, then write its signature beside it; lists are pinned as they are now.
+
+    What is signed for one role is used in no other, except that a rollout may also be tried in shadow.
+    """
     path = file or policy_path(settings())
     read: list[bytes] = []
     loaded = load(path, read.append)
@@ -55,14 +67,21 @@ def sign_policy(
         fail(f"{path} names no list {', '.join(unknown)}; it names {', '.join(named) or 'none'}")
     now = datetime.now(UTC)
     pinned = {name: _digest(path.parent / name) for name in named if name not in (free or ())}
-    open_lists(loaded, path, {path.parent / name: told for name, told in pinned.items()})
+    _try_lists(loaded, path, {path.parent / name: told for name, told in pinned.items()})
     signer = private_key(_read(key), str(key))
-    signature = sign(signer, read[0], version=version or int(now.timestamp() * 1000), signed_at=now, files=pinned)
+    signature = sign(
+        signer,
+        read[0],
+        role=role,
+        version=version or int(now.timestamp() * 1000),
+        signed_at=now,
+        files=pinned,
+    )
     target = signature_path(path)
     part = target.with_name(target.name + ".part")
     part.write_bytes(signature)
     part.replace(target)
-    typer.echo(f"{target}: revision {loaded.revision}, signed by {key_id(signer.public_key())}")
+    typer.echo(f"{target}: revision {loaded.revision}, signed as {role} by {key_id(signer.public_key())}")
     for name in named:
         typer.echo(f"  {name}: {'pinned' if name in pinned else 'may change'}")
 
@@ -70,6 +89,7 @@ def sign_policy(
 @policy.command("verify")
 def verify_policy(
     file: File = None,
+    role: As = "live",
     keys: Annotated[
         Path | None, typer.Option(help="File or folder of public keys; default: RISKD_POLICY_KEYS.")
     ] = None,
@@ -80,19 +100,26 @@ def verify_policy(
     path, trusted = file or policy_path(where), keys or where.policy_keys
     if trusted is None:
         fail("name the trusted keys: --keys, or RISKD_POLICY_KEYS")
-    vouched = PolicySource(path, trusted, where.data_dir).load()
+    vouched = PolicySource(path, trusted, where.data_dir, role).load()
     statement = vouched.statement
     assert statement is not None  # noqa: S101 - the source has keys
-    open_lists(vouched.policy, path, vouched.digests(path.parent))
+    _try_lists(vouched.policy, path, vouched.digests(path.parent))
     if as_json:
         print_json({"file": str(path), "revision": vouched.policy.revision, "statement": statement})
         return
     typer.echo(
         f"{path}: revision {vouched.policy.revision}, version {statement.version}, "
-        f"signed by {statement.key} at {statement.signed_at:%Y-%m-%d %H:%M:%S} UTC"
+        f"signed as {statement.role} by {statement.key} at {statement.signed_at:%Y-%m-%d %H:%M:%S} UTC"
     )
     for name in list_files(vouched.policy):
         typer.echo(f"  {name}: {'pinned' if name in statement.files else 'may change'}")
+
+
+def _try_lists(loaded: Policy, path: Path, digests: dict[Path, str]) -> None:
+    """Read all lists of a policy, those in `digests` with that content only; raises DataError."""
+    open_lists(loaded, path, digests)
+    open_named(loaded, path, Pseudonyms(bytes(KEY_BYTES)), digests=digests)  # any key will do to read the entries
+    open_leaked(loaded, path, digests)
 
 
 def _read(path: Path) -> bytes:

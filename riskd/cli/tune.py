@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from riskd.anomaly.load import load_model
-from riskd.anomaly.model import Model
 from riskd.app.parts import policy_path
+from riskd.cli.learn import current_model
 from riskd.cli.replay import Logs, Since, Until, instant, write_page
 from riskd.cli.root import AsJson, app, console, fail, print_json, settings
-from riskd.errors import ModelError
-from riskd.features import MODEL_FEATURES
-from riskd.policy import Policy
 from riskd.policy.load import load
 from riskd.record.reader import ReadReport, read_lines
 from riskd.record.schema import LineError, Record, decode
-from riskd.settings import Settings
 
 if TYPE_CHECKING:
     from riskd.learn.tune.goals import Goal
@@ -89,7 +84,7 @@ def tune(
             _records(lines, met),
             change.read(path),
             str(path),
-            _model(where, in_force),
+            current_model(where, in_force),
             goal,
             within=within,
             max_deny=max_deny,
@@ -118,17 +113,6 @@ def tune(
         typer.echo(f"{path} is not changed yet; `--write` does it")
     if html is not None:
         typer.echo(f"report written to {html}")
-
-
-def _model(where: Settings, policy: Policy) -> Model | None:
-    """Load the current model; without one say so, or raise ModelError where the policy wants one."""
-    try:
-        return load_model(where.models_dir, MODEL_FEATURES)
-    except ModelError as error:
-        if policy.file.anomaly.missing == "refuse":
-            raise
-        sys.stderr.write(f"riskd: no model ({error}); the declared signals judge alone\n")
-        return None
 
 
 def _goal(

@@ -35,5 +35,5 @@ class ExplainedDecision(Decision):
 
     counterfactuals: tuple[Counterfactual, ...] | None
     """The smallest changes that would have made the decision milder, five at most; do not show them to the subject.
-    Empty for an allow, and when no single or double change of what was known would have. Null when the search failed, which the
-    log tells."""
+    Empty for an allow, and when no single or double change of what was known would have. Null when the search failed,
+    which the log tells."""

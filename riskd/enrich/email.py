@@ -4,19 +4,11 @@ from functools import lru_cache
 
 from disposable_email_domains import blocklist
 
+from riskd.policy.entry import ascii_domain
+
 
 @lru_cache(maxsize=8192)
 def is_disposable(domain: str) -> bool:
     """Whether a domain, or a domain above it, is on the list of disposable ones, however it is spelt."""
     labels = ascii_domain(domain.strip().rstrip(".").lower()).split(".")
     return any(".".join(labels[start:]) in blocklist for start in range(max(1, len(labels) - 1)))
-
-
-def ascii_domain(domain: str) -> str:
-    """Return a domain in the spelling of the DNS; as it is where none can be."""
-    if domain.isascii():
-        return domain
-    try:
-        return domain.encode("idna").decode("ascii")
-    except UnicodeError:  # no name that could be registered, so no listed one either
-        return domain

@@ -104,10 +104,15 @@ class Enricher:
         """
         return self.geo.refresh() + self.lists.refresh() + self.named.refresh() + self.leaked.refresh()
 
-    def draft(self, request: DecisionRequest, now: datetime) -> Draft:
-        """Return what is known of the attempt; raises RequestError (422) for a malformed IP and nothing else."""
+    def draft(self, request: DecisionRequest, at: datetime, now: datetime | None = None) -> Draft:
+        """Return what is known of the attempt; raises RequestError (422) for a malformed IP and nothing else.
+
+        It happened at `context.time`, else `at`, and was presented at `now`, else when it happened. What lets an
+        attempt off, exemptions and allow lists, must hold at the later of both: a time of long ago brings nothing back.
+        """
         context, subject = request.context, request.subject
-        time = (context.time or now).astimezone(UTC)
+        time = (context.time or at).astimezone(UTC)
+        lenient_at = time if now is None else max(time, now)
         located = self._located(context)
         address_key = None if located is None else self._pseudonyms.ip(located.address)
         down: list[str] = []
@@ -129,9 +134,9 @@ class Enricher:
                 email_domain=subject.email_domain,
                 path=action.path,
             )
-            lists = self._lists(presented, time, down)
+            lists = self._lists(presented, time, lenient_at, down)
         if self.named.any_exempt and subject.id is not None:
-            exempt = self.named.exempt(self._pseudonyms.listed(subject.id, subject.type), time)
+            exempt = self.named.exempt(self._pseudonyms.listed(subject.id, subject.type), lenient_at)
         return Draft(
             time,  # by position: Python makes a dict of more than 15 keywords, at five times the price
             SubjectFacts(
@@ -220,11 +225,11 @@ class Enricher:
             down.append("leaked_credentials")
             return None
 
-    def _lists(self, presented: Presented, time: datetime, down: list[str]) -> ListFacts:
+    def _lists(self, presented: Presented, time: datetime, lenient_at: datetime, down: list[str]) -> ListFacts:
         known = False
         lists = ListFacts(denied=None)
         with contextlib.suppress(Exception):  # as for the place
-            lists, known = self.named.facts(presented, time)
+            lists, known = self.named.facts(presented, time, lenient_at)
         if not known and "lists" not in down:
             down.append("lists")
         return lists

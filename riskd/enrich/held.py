@@ -9,7 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from riskd.enrich.entries import Presented, asn, keys_of, prefix
+from riskd.enrich.entries import Presented, keys_of
+from riskd.policy.entry import asn, prefix
 from riskd.policy.named import Of
 from riskd.policy.policy import glob_matcher
 from riskd.store.entries import EXEMPTIONS, News

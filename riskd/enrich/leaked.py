@@ -21,6 +21,7 @@ guessed, for guesses can be hashed: the digits are for this look-up, and are kep
 import os
 import re
 import weakref
+from functools import partial
 from pathlib import Path
 from stat import S_ISREG
 from typing import Final
@@ -41,9 +42,14 @@ _HASHES: Final = re.compile(rb"^[0-9A-F]{40}", re.MULTILINE)
 class LeakedCredentials:
     """The hash set of a policy, if it names one: re-read when its file changes."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        """Open the file; raises DataError when it is missing, damaged or not in order."""
-        self._watched = None if path is None else Watched(path, HashFile, required=True)
+    def __init__(self, path: Path | None = None, digest: str | None = None) -> None:
+        """Open the file; raises DataError when it is missing, damaged or not in order.
+
+        With a `digest`, SHA-256 in hex, only a file that has it is used; it is read from end to end to tell.
+        """
+        self.digest = digest
+        read = partial(HashFile, pinned=digest is not None)
+        self._watched = None if path is None else Watched(path, read, required=True, digest=digest)
 
     @property
     def path(self) -> Path | None:
@@ -76,9 +82,11 @@ class HashFile:
     Blocks are read, not mapped: a mapped file counts as memory of the process, and kills it when somebody shortens it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, pinned: bool = False) -> None:
         """Open and check: all of a file up to 4 MB, 1,024 blocks spread over a larger one.
 
+        One that is `pinned` is given up at whatever happens to it, even when it is only moved or taken away: nothing
+        else tells that somebody wrote to it and set its time back.
         Raises DataError, one clear line that quotes nothing of the file, and OSError when it cannot be read.
         """
         self._path = path
@@ -87,7 +95,8 @@ class HashFile:
         status = os.fstat(self._file)
         if not S_ISREG(status.st_mode):
             raise DataError(f"{path}: not a regular file")
-        self._size, self._changed_ns = status.st_size, status.st_mtime_ns
+        self._size, self._pinned = status.st_size, pinned
+        self._seen = self._stamp(status)
         os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_RANDOM)
         self._check()
 
@@ -98,9 +107,9 @@ class HashFile:
         for files in which they are not. Raises DataError for what is no line of hashes, and when the file was written
         over: it is no longer what was checked.
         """
-        status = os.fstat(self._file)
-        if (status.st_size, status.st_mtime_ns) != (self._size, self._changed_ns):
-            raise DataError(f"{self._path}: written over while in use; put a new file in its place instead")
+        if self._stamp(os.fstat(self._file)) != self._seen:
+            way_out = "give a new one another name, and sign" if self._pinned else "put a new file in its place instead"
+            raise DataError(f"{self._path}: written over while in use; {way_out}")
         sought = prefix.upper().encode()
         digits = len(sought)
         key = int(sought.ljust(_KEY_DIGITS, b"0"), 16)
@@ -122,6 +131,9 @@ class HashFile:
                 return _begins(lines, sought)
         _, lines = self._lines(low_at)
         return _begins(lines, sought)
+
+    def _stamp(self, status: os.stat_result) -> tuple[int, ...]:
+        return status.st_size, status.st_mtime_ns, status.st_ctime_ns if self._pinned else 0
 
     def _check(self) -> None:
         """Raise DataError for blocks that hold anything but ascending hashes."""

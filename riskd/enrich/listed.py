@@ -6,14 +6,13 @@ from datetime import date
 from hashlib import blake2b
 from typing import Any, Protocol
 
-from riskd.enrich.entries import MAX_ENTRIES, Hash, Presented, canonical, dated, keys_of, read_entries
+from riskd.enrich.entries import MAX_ENTRIES, Presented, keys_of, read_entries
 from riskd.enrich.lists import AddressList
-from riskd.enrich.ranges import Rows
-from riskd.policy.named import Of
+from riskd.enrich.rows import Rows
+from riskd.policy.entry import Hash, canonical, dated
+from riskd.policy.named import MAX_GLOBS, Of
 from riskd.policy.policy import glob_matcher
 
-MAX_GLOBS = 200
-"""Endpoint globs of one list, each of which is tried: some 30 µs at most."""
 _DIGEST_BYTES = 12
 _DAY_BYTES = 3
 _LAST = b"\xff" * _DAY_BYTES
@@ -50,7 +49,7 @@ class Keys:
         rows = Rows(_DIGEST_BYTES + _DAY_BYTES, MAX_ENTRIES + 1)
 
         def add(line: str) -> int:
-            entry, day = dated(line)
+            entry, day = dated(of, line)
             if not entry:
                 return 0
             rows.append(_digest(of, canonical(of, entry, keyed)) + day.to_bytes(_DAY_BYTES, "big"))
@@ -84,7 +83,7 @@ class Globs:
         self._days = array("I")
 
         def add(line: str) -> int:
-            entry, day = dated(line)
+            entry, day = dated("endpoint", line)
             if not entry:
                 return 0
             self._globs.append(glob_matcher(canonical("endpoint", entry, keyed)))
@@ -116,4 +115,4 @@ def _digest(of: Of, key: str) -> bytes:
     return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
 
 
-__all__ = ["MAX_ENTRIES", "MAX_GLOBS", "Entries", "compiled"]
+__all__ = ["Entries", "compiled"]

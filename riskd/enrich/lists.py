@@ -7,17 +7,15 @@ comment; one that begins with `until 2026-12-31` lets the entry lapse after that
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from time import sleep
 
 from riskd.enrich.address import Address
-from riskd.enrich.entries import FOREVER, GIVE_WAY, MAX_ENTRIES, asn, last_day, prefix, read_entries
-from riskd.enrich.ranges import Column, RangeTable, Rows, WideColumn, flatten
-from riskd.enrich.watched import Watched
+from riskd.enrich.entries import MAX_ENTRIES, read_entries
+from riskd.enrich.prefixes import Prefixes
+from riskd.enrich.watched import Watched, followed
 from riskd.errors import DataError
+from riskd.policy.entry import asn, dated, prefix
 
 _BYTES = {4: 4, 6: 16}
-# An entry becomes one row that sorts as flatten() wants it: first address, prefix length, last day.
-_DAY_BYTES = 3
 
 
 class AddressList:
@@ -25,29 +23,29 @@ class AddressList:
 
     def __init__(self, lines: Iterable[str], source: str) -> None:
         """Read the entries; raises DataError that names the first ten mistakes by line."""
-        rows = {version: Rows(width + 1 + _DAY_BYTES, MAX_ENTRIES + 1) for version, width in _BYTES.items()}
+        self._prefixes = {version: Prefixes(width, MAX_ENTRIES + 1) for version, width in _BYTES.items()}
         self._asns: dict[int, int] = {}
 
         def add(line: str) -> int:
-            entry = line.partition("#")[0].partition(";")[0].strip()
+            entry, day = dated("network", line)
             if not entry:
                 return 0
-            day = last_day(line) if "#" in line or ";" in line else FOREVER
             if (number := asn(entry)) is not None:
                 self._asns[number] = max(day, self._asns.get(number, 0))
             else:
                 version, packed, length = prefix(entry)
-                rows[version].append(packed + bytes((length,)) + day.to_bytes(_DAY_BYTES, "big"))
+                self._prefixes[version].append(packed, length, day)
             return 1
 
         self.entries = read_entries(lines, source, add)
         """How many entries the list has."""
-        self._tables = {version: _compile(version, column) for version, column in rows.items()}
+        for prefixes in self._prefixes.values():
+            prefixes.seal()
 
     def holds(self, address: Address | None, asn: int | None, today: date) -> bool | None:
         """Whether an unexpired entry names the address or its ASN; None when what would tell is unknown."""
         day = today.toordinal()
-        if address is not None and (self._tables[address.version].find(address.value) or 0) >= day:
+        if address is not None and (self._prefixes[address.version].find(address.value) or 0) >= day:
             return True
         if asn is not None and self._asns.get(asn, 0) >= day:
             return True
@@ -62,44 +60,54 @@ class NetworkLists:
         files: Mapping[str, Path] | None = None,
         denied: Iterable[str] = (),
         digests: Mapping[Path, str] | None = None,
+        like: "NetworkLists | None" = None,
     ) -> None:
         """Read all lists; raises DataError when one is missing or has a mistake.
 
-        `digests` has the SHA-256 of each file that is to be used with this content only.
+        `digests` has the SHA-256 of each file that is to be used with this content only. What `like` has is not read
+        again but shared: a file with the same digest is followed on as it is.
         """
-        pinned = digests or {}
-        self._lists = {
-            name: Watched(path, _open, required=True, digest=pinned.get(path)) for name, path in (files or {}).items()
-        }
-        self._denied = AddressList(denied, "denied networks")
+        before = () if like is None else like.watched.values()
+
+        def file_at(path: Path) -> Watched[AddressList]:
+            digest = (digests or {}).get(path)
+            return followed(path, digest, before) or Watched(path, _open, required=True, digest=digest)
+
+        self.watched: dict[str, Watched[AddressList]] = {name: file_at(path) for name, path in (files or {}).items()}
+        self.networks = tuple(denied)
+        self.deny: AddressList = (
+            AddressList(self.networks, "lists.deny.networks")
+            if like is None or like.networks != self.networks
+            else like.deny
+        )
 
     def listed(self, address: Address | None, asn: int | None, today: date) -> tuple[str, ...] | None:
         """Return the names of the lists that hold the address or its ASN; None without lists or address."""
-        if not self._lists or address is None:
+        if not self.watched or address is None:
             return None
-        lists = ((name, watched.value) for name, watched in self._lists.items())
+        lists = ((name, watched.value) for name, watched in self.watched.items())
         return tuple(name for name, deny in lists if deny is not None and deny.holds(address, asn, today))
 
     def denied(self, address: Address | None, asn: int | None, today: date) -> bool | None:
         """Whether the policy itself denies the address or its ASN; None when what would tell is unknown."""
-        return self._denied.holds(address, asn, today)
+        return self.deny.holds(address, asn, today)
 
     def refresh(self) -> tuple[str, ...]:
         """Re-read files that changed; return one line per list whose present file is not in use.
 
         Reads files: not for the event loop.
         """
-        for watched in self._lists.values():
+        for watched in self.watched.values():
             watched.refresh()
         return self.problems()
 
     def problems(self) -> tuple[str, ...]:
         """Return one line per list whose present file is not in use."""
-        return tuple(watched.problem for watched in self._lists.values() if watched.problem)
+        return tuple(watched.problem for watched in self.watched.values() if watched.problem)
 
     def files(self) -> Iterator[tuple[str, Path, int]]:
         """Yield name, file and number of entries of each list."""
-        for name, watched in self._lists.items():
+        for name, watched in self.watched.items():
             yield name, watched.path, watched.value.entries if watched.value else 0
 
 
@@ -109,29 +117,6 @@ def _open(path: Path) -> AddressList:
             return AddressList(lines, str(path))
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a text file (UTF-8)") from None
-
-
-def _compile(version: int, rows: Rows) -> RangeTable:
-    most = 2 * len(rows)  # a prefix within another makes three ranges of two
-    firsts, lasts, days = _column(version, most), _column(version, most), Column("I", most)
-    rows.sort()
-    for number, (first, last, day) in enumerate(flatten(_prefixes(rows, _BYTES[version])), 1):
-        if number % GIVE_WAY == 0:
-            sleep(0)
-        firsts.append(first)
-        lasts.append(last)
-        days.append(day)
-    return RangeTable(firsts, lasts, days)
-
-
-def _column(version: int, most: int) -> Column | WideColumn:
-    return WideColumn(most) if version == 6 else Column("I", most)
-
-
-def _prefixes(rows: Rows, width: int) -> Iterator[tuple[int, int, int]]:
-    for row in rows:
-        first, hidden = int.from_bytes(row[:width], "big"), 8 * width - row[width]
-        yield first, first | ((1 << hidden) - 1), int.from_bytes(row[width + 1 :], "big")
 
 
 __all__ = ["MAX_ENTRIES", "AddressList", "NetworkLists"]

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from riskd.enrich.entries import Hash, Presented
+from riskd.enrich.entries import Presented
 from riskd.enrich.held import Held, Mirror
 from riskd.enrich.identity import Pseudonyms
 from riskd.enrich.listed import Entries, compiled
-from riskd.enrich.watched import Watched
+from riskd.enrich.watched import Watched, followed
 from riskd.errors import DataError
 from riskd.facts import NOT_LISTED, ListFacts
+from riskd.policy.entry import Hash
 from riskd.policy.named import NamedList
 
 
@@ -56,18 +57,32 @@ class NamedLists:
         keyed: Hash,
         mirror: Mirror | None = None,
         digests: Mapping[Path, str] | None = None,
+        like: "NamedLists | None" = None,
     ) -> None:
         """Read all entries; raises DataError for what is wrong or missing. Files are named relative to `folder`.
 
-        `digests` has the SHA-256 of each file that is to be used with this content only.
+        `digests` has the SHA-256 of each file that is to be used with this content only. What `like` has, which keys
+        ids as these do, is not read again but shared: a file with the same digest is followed on as it is.
         Without a mirror, what the store holds is taken to be nothing: for a run that has no store to follow.
         """
+        before = () if like is None else tuple(like.sources())
+        inline = {(source.declared.of, source.declared.entries): source.inline for source in before}
+
+        def entries_of(name: str, one: NamedList) -> Entries:
+            known = inline.get((one.of, one.entries))
+            return known or compiled(one.of, one.entries, f"lists.named.{name}.entries", keyed)
+
+        def file_of(one: NamedList, path: Path) -> Watched[Entries]:
+            digest = (digests or {}).get(path)
+            open_files = (source.file for source in before if source.declared.of == one.of)
+            return followed(path, digest, open_files) or _watched(one, path, keyed, digest)
+
         self._sources = [
             Source(
                 name=name,
                 declared=one,
-                inline=compiled(one.of, one.entries, f"lists.named.{name}.entries", keyed),
-                file=None if one.file is None else _watched(one, folder / one.file, keyed, digests or {}),
+                inline=entries_of(name, one),
+                file=None if one.file is None else file_of(one, folder / one.file),
                 held=mirror.list(name, one.of) if one.store and mirror is not None else None,
             )
             for name, one in declared.items()
@@ -85,13 +100,18 @@ class NamedLists:
         """Whether the store holds entries of some list that nobody has read yet."""
         return any(source.held is not None and source.held.position is None for source in self._sources)
 
-    def facts(self, presented: Presented, now: datetime) -> tuple[ListFacts, bool]:
-        """Return what the lists say of an attempt, and whether all that the store holds of them is known."""
+    def facts(self, presented: Presented, at: datetime, now: datetime | None = None) -> tuple[ListFacts, bool]:
+        """Return what the lists say of an attempt, and whether all that the store holds of them is known.
+
+        A deny list is asked as of `at`, when the attempt happened, an allow list as of `now`: what has lapsed since
+        lifts nothing, however old the attempt is said to be.
+        """
+        now = now or at
         denied: list[str] = []
         allowed: list[str] = []
         unsaid = False
         for source in self._sources:
-            said = source.names(presented, now)
+            said = source.names(presented, at if source.declared.kind == "deny" else now)
             if said:
                 (denied if source.declared.kind == "deny" else allowed).append(source.name)
             elif said is None and source.declared.kind == "deny":
@@ -127,7 +147,7 @@ def hashed_by(pseudonyms: Pseudonyms) -> Hash:
     return lambda of, text: pseudonyms.listed(text) if of == "subject" else pseudonyms.device(text)
 
 
-def _watched(declared: NamedList, path: Path, keyed: Hash, digests: Mapping[Path, str]) -> Watched[Entries]:
+def _watched(declared: NamedList, path: Path, keyed: Hash, digest: str | None) -> Watched[Entries]:
     def read(path: Path) -> Entries:
         try:
             with path.open(encoding="utf-8") as lines:
@@ -135,7 +155,7 @@ def _watched(declared: NamedList, path: Path, keyed: Hash, digests: Mapping[Path
         except UnicodeDecodeError:
             raise DataError(f"{path}: not a text file (UTF-8)") from None
 
-    return Watched(path, read, required=True, digest=digests.get(path))
+    return Watched(path, read, required=True, digest=digest)
 
 
 __all__ = ["NamedLists", "Source", "hashed_by"]

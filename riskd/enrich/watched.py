@@ -1,7 +1,7 @@
 """Files that may change while riskd runs: the new one is taken when it is good, else the last good one stays."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -26,7 +26,7 @@ class Watched(Generic[T]):
         """Why the file as it stands now is not in use, one line; None when it is."""
         self._read = read
         self._required = required
-        self._digest = digest
+        self.digest = digest
         self._seen: Stamp | None = None
         self.refresh()
         if self.problem:
@@ -55,15 +55,27 @@ class Watched(Generic[T]):
 
     def _check_digest(self, stamp: Stamp) -> None:
         """Refuse what was read when the file is not the one asked for, or was changed meanwhile."""
-        if self._digest is None:
+        if self.digest is None:
             return
         with self.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != self._digest or _stamp(self.path) != stamp:
+        if digest != self.digest or _stamp(self.path) != stamp:
             raise DataError(f"{self.path}: not the file that was signed with the policy")
 
     def _say(self, problem: str) -> str:
         return f"{problem}; the last good one stays in use" if self.value is not None else problem
+
+
+def followed(path: Path, digest: str | None, files: Iterable[Watched[T] | None]) -> Watched[T] | None:
+    """Return what follows a file already, for this digest, once it has looked whether that changed; None if nothing.
+
+    To read a file beside what was read of it before would for a while take the memory of both.
+    """
+    for watched in files:
+        if watched is not None and (watched.path, watched.digest) == (path, digest):
+            watched.refresh()
+            return watched
+    return None
 
 
 def _stamp(path: Path) -> Stamp:

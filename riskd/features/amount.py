@@ -1,7 +1,7 @@
 """How much, and to whom."""
 
 from riskd.facts import Facts
-from riskd.features.feature import DAY_S, NEVER_DAYS, feature, signal_feature
+from riskd.features.feature import days_since, feature, signal_feature
 
 MIN_AMOUNT_COUNT = 3
 """Confirmed amounts below which nothing is called usual."""
@@ -51,4 +51,4 @@ def recipient_unseen_days(facts: Facts) -> float | None:
     history = facts.history
     if history is None or facts.action.recipient is None or not history.known_recipients:
         return None
-    return NEVER_DAYS if history.recipient_age_s is None else history.recipient_age_s / DAY_S
+    return days_since(history.recipient_age_s)

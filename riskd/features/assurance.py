@@ -1,7 +1,7 @@
 """What the session proves, and what is asked for."""
 
 from riskd.facts import Facts
-from riskd.features.feature import feature, signal_feature
+from riskd.features.feature import feature, flag, signal_feature
 
 
 @feature
@@ -19,15 +19,13 @@ def auth_context(facts: Facts) -> str | None:
 @signal_feature
 def leaked(facts: Facts) -> float | None:
     """1 when the credential is known from a breach corpus, by the caller's word or else by the policy's hash set."""
-    value = facts.subject.leaked_credential
-    return None if value is None else float(value)
+    return flag(facts.subject.leaked_credential)
 
 
 @signal_feature
 def email_disposable(facts: Facts) -> float | None:
     """1 when the subject's e-mail domain hands out throw-away addresses."""
-    value = facts.subject.email_disposable
-    return None if value is None else float(value)
+    return flag(facts.subject.email_disposable)
 
 
 @signal_feature
@@ -45,5 +43,4 @@ def endpoint(facts: Facts) -> str | None:
 @signal_feature
 def path_obfuscated(facts: Facts) -> float | None:
     """1 when the raw path differs from its normalised form in a way no honest client writes it."""
-    value = facts.action.path_obfuscated
-    return None if value is None else float(value)
+    return flag(facts.action.path_obfuscated)

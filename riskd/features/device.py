@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from riskd.facts import DeviceFacts, Facts
-from riskd.features.feature import DAY_S, NEVER_DAYS, feature, signal_feature
+from riskd.features.feature import DAY_S, days_since, feature, flag, signal_feature
 from riskd.features.population import Population
 
 PHONE_MAX_CSS_PX = 600
@@ -34,7 +34,7 @@ def device_unseen_days(facts: Facts) -> float | None:
     history = facts.history
     if history is None or facts.device.id is None or not history.known_devices:
         return None
-    return NEVER_DAYS if history.device_age_s is None else history.device_age_s / DAY_S
+    return days_since(history.device_age_s)
 
 
 @signal_feature
@@ -71,7 +71,7 @@ def family_unseen_days(facts: Facts) -> float | None:
     history = facts.history
     if history is None or facts.device.family is None or not history.known_families:
         return None
-    return NEVER_DAYS if history.family_age_s is None else history.family_age_s / DAY_S
+    return days_since(history.family_age_s)
 
 
 @feature
@@ -118,7 +118,7 @@ def _screen_contradicts_kind(d: DeviceFacts) -> bool | None:
 @feature
 def bot(facts: Facts) -> float | None:
     """1 when the user agent names a crawler, headless browser or scripted HTTP client."""
-    return None if facts.device.bot is None else float(facts.device.bot)
+    return flag(facts.device.bot)
 
 
 @signal_feature
@@ -155,4 +155,4 @@ def language_unseen_days(facts: Facts) -> float | None:
     history = facts.history
     if history is None or facts.device.language is None or not history.known_languages:
         return None
-    return NEVER_DAYS if history.language_age_s is None else history.language_age_s / DAY_S
+    return days_since(history.language_age_s)

@@ -27,6 +27,16 @@ NEVER_DAYS = 3650.0
 DAY_S = 86_400.0
 
 
+def days_since(age_s: float | None) -> float:
+    """Days since something that is `age_s` seconds ago; `NEVER_DAYS` for None, which never happened."""
+    return NEVER_DAYS if age_s is None else age_s / DAY_S
+
+
+def flag(value: bool | None) -> float | None:
+    """1 for True, 0 for False; what is unknown stays so."""
+    return None if value is None else float(value)
+
+
 class Fault(Struct, frozen=True):
     """Stands in the vector for a feature that failed; every signal reading it is in error, not unknown."""
 

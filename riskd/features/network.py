@@ -1,12 +1,8 @@
 """Which network: novelty, kind and rarity of the address."""
 
 from riskd.facts import Facts
-from riskd.features.feature import DAY_S, NEVER_DAYS, feature, signal_feature
+from riskd.features.feature import days_since, feature, flag, signal_feature
 from riskd.features.population import Population
-
-
-def _flag(value: bool | None) -> float | None:
-    return None if value is None else float(value)
 
 
 @feature
@@ -15,7 +11,7 @@ def ip_unseen_days(facts: Facts) -> float | None:
     history = facts.history
     if history is None or facts.network.ip is None or not history.known_ips:
         return None
-    return NEVER_DAYS if history.ip_age_s is None else history.ip_age_s / DAY_S
+    return days_since(history.ip_age_s)
 
 
 @feature
@@ -24,7 +20,7 @@ def network_unseen_days(facts: Facts) -> float | None:
     history = facts.history
     if history is None or facts.network.key is None or not history.known_networks:
         return None
-    return NEVER_DAYS if history.network_age_s is None else history.network_age_s / DAY_S
+    return days_since(history.network_age_s)
 
 
 @signal_feature
@@ -36,7 +32,7 @@ def network_last_used_days(facts: Facts) -> float | None:
     if facts.network.key is None or (facts.history is None and "store" in facts.down):
         return None
     age_s = None if facts.history is None else facts.history.network_age_s
-    return NEVER_DAYS if age_s is None else age_s / DAY_S
+    return days_since(age_s)
 
 
 @feature
@@ -56,25 +52,25 @@ def network_kind(facts: Facts) -> str | None:
 @signal_feature
 def tor(facts: Facts) -> float | None:
     """1 when the address is a Tor exit, 0 when the list says it is none."""
-    return _flag(facts.network.tor)
+    return flag(facts.network.tor)
 
 
 @signal_feature
 def proxy(facts: Facts) -> float | None:
     """1 when the address belongs to a commercial VPN or an open proxy."""
-    return _flag(facts.network.proxy)
+    return flag(facts.network.proxy)
 
 
 @feature
 def hosting(facts: Facts) -> float | None:
     """1 when the address belongs to a hosting or cloud network."""
-    return _flag(facts.network.hosting)
+    return flag(facts.network.hosting)
 
 
 @signal_feature
 def address_denied(facts: Facts) -> float | None:
     """1 when the policy denies the address, its prefix or its ASN."""
-    return _flag(facts.network.denied)
+    return flag(facts.network.denied)
 
 
 @signal_feature

@@ -3,7 +3,7 @@
 from math import asin, cos, radians, sin, sqrt
 
 from riskd.facts import Facts, KnownPlace, PlaceFacts
-from riskd.features.feature import DAY_S, NEVER_DAYS, feature, signal_feature
+from riskd.features.feature import days_since, feature, signal_feature
 from riskd.features.population import Population
 
 EARTH_RADIUS_KM = 6371.0
@@ -65,7 +65,7 @@ def country_unseen_days(facts: Facts) -> float | None:
     history = facts.history
     if history is None or facts.place.country is None or not history.known_countries:
         return None
-    return NEVER_DAYS if history.country_age_s is None else history.country_age_s / DAY_S
+    return days_since(history.country_age_s)
 
 
 @feature

@@ -1,7 +1,7 @@
 """Whose session: hops, concurrent sessions, replays, account changes and reports."""
 
 from riskd.facts import Facts, LiveSession
-from riskd.features.feature import DAY_S, NEVER_DAYS, feature, signal_feature
+from riskd.features.feature import DAY_S, NEVER_DAYS, days_since, feature, signal_feature
 from riskd.features.place import net_distance_km, vague
 
 
@@ -127,5 +127,4 @@ def confirmed_safe_days(facts: Facts) -> float | None:
     history = facts.history
     if history is None:
         return None
-    age_s = history.confirmed_safe_age_s
-    return NEVER_DAYS if age_s is None else age_s / DAY_S
+    return days_since(history.confirmed_safe_age_s)

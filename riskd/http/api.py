@@ -12,16 +12,14 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 import riskd
-from riskd.http.door import Door, single_key
+from riskd.http.door import KEY_REFUSALS, Door, single_key
 from riskd.http.front import ROUTES, Route
-from riskd.http.refusal import Answer, ErrorBody, Refused, refusal
+from riskd.http.refusal import Answer, ErrorBody, Refused, documented, refusal
 
 EVERY_ROUTE: Final = (400, 401, 403, 405, 408, 413, 415, 422, 429, 431, 500, 503)
 """Statuses that any of the three routes can refuse with."""
-REASONS: Final = {
+REASONS: Final = KEY_REFUSALS | {
     400: "Not JSON, a key twice, or a query that is not known",
-    401: "No valid API key",
-    403: "The key lacks the scope",
     404: "No such decision, or it is too long ago",
     405: "Not a POST",
     408: "The request took too long to arrive",
@@ -29,7 +27,6 @@ REASONS: Final = {
     413: "The body is too large",
     415: "Not application/json",
     422: "The body does not fit the contract",
-    429: "The key sends too many requests; see Retry-After",
     431: "The headers are too large",
     500: "A failure inside riskd",
     503: "Overloaded, or the record cannot be written; see Retry-After",
@@ -130,8 +127,7 @@ def build_api(
         response_class=Response,
         responses={
             200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
-            401: {"model": ErrorBody, "description": REASONS[401]},
-            403: {"model": ErrorBody, "description": REASONS[403]},
+            **documented(KEY_REFUSALS),
         },
     )
     async def metrics_text(request: Request) -> Response:

@@ -15,6 +15,12 @@ UNAUTHENTICATED: Final = refusal(
 )
 FORBIDDEN: Final = refusal(403, "This API key may not do that.")
 RATE_LIMITED: Final = refusal(429, "This API key sends too many requests.", headers=((b"retry-after", b"1"),))
+KEY_REFUSALS: Final = {
+    401: "No valid API key",
+    403: "The key lacks the scope",
+    429: "The key sends too many requests; see Retry-After",
+}
+"""Why each of these three is given, for the OpenAPI document."""
 
 
 class Caller(Protocol):

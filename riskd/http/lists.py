@@ -11,9 +11,9 @@ from pydantic.json_schema import models_json_schema
 from riskd.contract import Wire
 from riskd.errors import RequestError, Unavailable
 from riskd.http.body import MAX_BATCH_BODY, Disconnected, declared_length, parse, read
-from riskd.http.door import Door, single_key
-from riskd.http.refusal import ErrorBody, Refused, refusal
-from riskd.ledger import (
+from riskd.http.door import KEY_REFUSALS, Door, single_key
+from riskd.http.refusal import Refused, documented, refusal
+from riskd.ledger.wire import (
     Additions,
     Exemption,
     ExemptionPage,
@@ -26,16 +26,13 @@ from riskd.ledger import (
 )
 
 SCOPE: Final = "policy"
-REFUSALS: Final = {
+REFUSALS: Final = KEY_REFUSALS | {
     400: "Not JSON",
-    401: "No valid API key",
-    403: "The key lacks the scope",
     404: "The policy has no such list, or there is no such exemption",
     409: "The list takes no entries from the store, or is full",
     413: "The body is too large",
     415: "Not application/json",
     422: "The body does not fit the contract, or a value is no entry of the list's kind",
-    429: "The key sends too many requests; see Retry-After",
     503: "The store does not answer, or the change cannot be audited; nothing is changed as far as is known",
 }
 UNAVAILABLE: Final = refusal(503, f"{REFUSALS[503]}.", headers=((b"retry-after", b"1"),))
@@ -77,10 +74,7 @@ class Ledger(Protocol):
 
 def list_routes(*, door: Door, clock: Callable[[], datetime], ledger: Ledger) -> APIRouter:
     """Return the routes of lists and exemptions."""
-    routes = APIRouter(
-        tags=["lists"],
-        responses={status: {"model": ErrorBody, "description": text} for status, text in REFUSALS.items()},
-    )
+    routes = APIRouter(tags=["lists"], responses=documented(REFUSALS))
     secured: dict[str, Any] = {"security": [{"apiKey": []}]}
 
     def author(request: Request, now: datetime) -> str:

@@ -9,16 +9,13 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from riskd.errors import ConfigError, PolicyError, SignatureError
-from riskd.http.door import Door, single_key
-from riskd.http.refusal import ErrorBody, Refused, refusal
+from riskd.http.door import KEY_REFUSALS, Door, single_key
+from riskd.http.refusal import Refused, documented, refusal
 
 SCOPE: Final = "policy"
-REFUSALS: Final = {
-    401: "No valid API key",
-    403: "The key lacks the scope",
+REFUSALS: Final = KEY_REFUSALS | {
     409: "The policy on disk is not signed as it must be; the one before stays in use",
     422: "The policy on disk has mistakes, or a list it names does; the one before stays in use",
-    429: "The key sends too many requests; see Retry-After",
 }
 
 log = structlog.stdlib.get_logger("riskd.http")
@@ -62,10 +59,7 @@ def policy_routes(
     reload: Callable[[], Awaitable[ConfigError | None]],
 ) -> APIRouter:
     """Return the two routes; `reload` returns what is wrong with the policy on disk, None when it is in use."""
-    routes = APIRouter(
-        tags=["policy"],
-        responses={status: {"model": ErrorBody, "description": text} for status, text in REFUSALS.items()},
-    )
+    routes = APIRouter(tags=["policy"], responses=documented(REFUSALS))
     secured: dict[str, Any] = {"security": [{"apiKey": []}]}
 
     @routes.get("/policy", summary="Which policy is in use? (scope policy)", openapi_extra=secured)

@@ -7,8 +7,9 @@ A body never repeats a value the caller sent: it may be a secret, and it would e
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails, to_json
@@ -93,6 +94,11 @@ def refusal(
         error["fields"] = fields
     body = to_json({"error": error})
     return Answer(status, body, (*json_headers(body), *headers))
+
+
+def documented(reasons: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Return what FastAPI says of a route that refuses with these statuses, for these reasons."""
+    return {status: {"model": ErrorBody, "description": text} for status, text in reasons.items()}
 
 
 def json_headers(body: bytes) -> tuple[Header, ...]:

@@ -14,7 +14,6 @@ from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
-from riskd.enrich.entries import canonical
 from riskd.enrich.held import Mirror, list_key
 from riskd.enrich.identity import Pseudonyms
 from riskd.enrich.named import NamedLists, hashed_by
@@ -35,6 +34,7 @@ from riskd.ledger.wire import (
     Withdrawal,
 )
 from riskd.policy import Policy
+from riskd.policy.entry import canonical
 from riskd.policy.named import NamedList, Of, exempts, not_exemptible
 from riskd.record.audit import Change, Trail, What
 from riskd.store import EXEMPTIONS, Entries, Entry

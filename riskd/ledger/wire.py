@@ -138,21 +138,3 @@ class ExemptionPage(Wire):
     exemptions: tuple[Exemption, ...]
     cursor: int
     """Of the next page; 0 after the last."""
-
-
-__all__ = [
-    "MAX_VALUES",
-    "Additions",
-    "ChangedEntry",
-    "ExemptSubject",
-    "Exemption",
-    "ExemptionPage",
-    "Grant",
-    "ListPage",
-    "ListReceipt",
-    "ListState",
-    "ListStates",
-    "ListedEntry",
-    "Removals",
-    "Withdrawal",
-]

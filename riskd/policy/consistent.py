@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 from riskd.policy.custom import unsound_signals
+from riskd.policy.entry import unsound_entries
 from riskd.policy.finding import Finding
 from riskd.policy.named import unsound_lists
 from riskd.policy.schema import OTHER, Feed, Method, PolicyFile, ResourceRules, Rules, Thresholds
@@ -24,6 +25,9 @@ def inconsistencies(file: PolicyFile) -> Iterator[Finding]:
     codes = [*SIGNALS, *(rule.code for rule in file.custom_signals)]
     yield from unsound_velocities(file.velocities, [*file.actions, OTHER], file.attributes, codes)
     yield from unsound_lists(file.lists.named, _codes(file))
+    yield from unsound_entries(("lists", "deny", "networks"), "network", file.lists.deny.networks)
+    for name, declared in file.lists.named.items():
+        yield from unsound_entries(("lists", "named", name, "entries"), declared.of, declared.entries)
     yield from _obligations(file)
     if file.shadow is not None and file.shadow.policy is None and file.shadow.model is None:
         yield Finding(("shadow",), "names neither a policy nor a model to judge by")

@@ -52,16 +52,20 @@ def read_file(path: Path) -> bytes:
     return content
 
 
-def parse(content: bytes, source: str) -> Policy:
-    """Compile a policy from the text of its file; `source` names it in errors."""
+def read_tree(content: bytes, source: str) -> tuple[str, Any]:
+    """Return a YAML file's text and what it says; raises PolicyError when it is no UTF-8 or no YAML."""
     try:
         text = content.decode("utf-8")
+        return text, read(text)
     except UnicodeDecodeError as error:
         raise whole_file(source, f"is not UTF-8 (byte {error.start})") from error
-    try:
-        tree = read(text)
     except NotYamlError as error:
         raise PolicyError(source, error.mistakes) from None
+
+
+def parse(content: bytes, source: str) -> Policy:
+    """Compile a policy from the text of its file; `source` names it in errors."""
+    text, tree = read_tree(content, source)
     if tree is None:
         raise whole_file(source, "is empty; `riskd init` writes a commented default")
     if not isinstance(tree, dict):

@@ -30,6 +30,8 @@ from riskd.policy.section import Section
 
 MAX_LISTS: Final = 50
 MAX_INLINE: Final = 10_000
+MAX_GLOBS: Final = 200
+"""Endpoint globs of one list, each of which is tried: some 30 µs at most."""
 
 Of = Literal["network", "country", "subject", "device", "email_domain", "endpoint"]
 
@@ -96,6 +98,8 @@ def unsound_lists(named: Mapping[str, NamedList], codes: Collection[str]) -> Ite
             if why := not_exemptible(code, codes):
                 nearest = tuple(get_close_matches(code, codes, n=2, cutoff=0.55)) if code not in codes else ()
                 yield Finding((*path, "exempts", number), why, nearest)
+        if declared.of == "endpoint" and len(declared.entries) > MAX_GLOBS:
+            yield Finding((*path, "entries"), f"has more than {MAX_GLOBS} globs, each of which is tried", of_key=True)
         if not (declared.entries or declared.file or declared.store):
             yield Finding(path, "has no entries: give `entries`, a `file` or `store: true`", of_key=True)
 
@@ -134,6 +138,7 @@ _ASN = re.compile(r"\s*AS\d", re.IGNORECASE)
 
 __all__ = [
     "DEFAULT_EXEMPTS",
+    "MAX_GLOBS",
     "MAX_INLINE",
     "MAX_LISTS",
     "NEVER_EXEMPT",

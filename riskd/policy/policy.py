@@ -77,7 +77,7 @@ class Plan(Struct, frozen=True):
     shadow: tuple[Question, ...] = ()
     """Questions that have no say; they are among none of the above."""
     breakable: frozenset[str] = frozenset()
-    """Codes of the policy's own questions that could step up or deny, and have a breaker."""
+    """Codes of the policy's own questions that have a breaker."""
 
 
 class Policy:
@@ -314,14 +314,13 @@ def _own_question(signal: Signal, inputs: Sequence[str]) -> Question:
 
 
 def _breakable(file: PolicyFile) -> dict[str, str]:
-    """Return the policy's own signals that have a breaker and something to break, each as it is declared."""
+    """Return the policy's own signals that have a breaker, each as it is declared.
+
+    One without weight and floor has it, too: where it fails, the fail mode may deny.
+    """
     own: list[CustomSignal | VelocityRules] = [*file.custom_signals]
     own += [velocity for velocity in file.velocities if velocity.limit is not None]
-    return {
-        rule.code: rule.model_dump_json()
-        for rule in own
-        if rule.breaker and not rule.shadow and (rule.weight > 0 or rule.floor != "allow")
-    }
+    return {rule.code: rule.model_dump_json() for rule in own if rule.breaker and not rule.shadow}
 
 
 def _reader(own: Iterable[Signal], attributes: Mapping[str, str], velocities: Mapping[str, Velocity]) -> Reader:

@@ -56,7 +56,8 @@ class BreakerRules(Section):
     """
 
     share: Annotated[float, Field(gt=0, le=100)] = 20
-    """Percent of the established subjects that its hits may step up or deny; from there on it steps up at most."""
+    """Percent of the established subjects that its hits, and by the fail mode its failures, may step up or deny; from
+    there on it steps up at most."""
     subjects: Annotated[int, Field(ge=1, le=250)] = 50
     """Least number of established subjects within the window, per worker, before a share says anything."""
     window: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] = timedelta(minutes=10)

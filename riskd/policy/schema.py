@@ -209,7 +209,7 @@ class Lists(Section):
     leaked_credentials: Text | None = None
     """File of hashes in the format of Have I Been Pwned (signal leaked_credential), relative to the policy file: one
     SHA-1 a line, `:count` after it or nothing, ascending; hot-reloaded. Put a new file in its place, do not write into
-    it."""
+    it; one that a signature pins is given up then, so give the new one another name, and sign the policy anew."""
 
 
 Dialect = Literal["oidc", "keycloak", "okta", "auth0", "entra", "saml"]

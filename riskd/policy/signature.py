@@ -1,13 +1,15 @@
 """Signed policies: who vouches for a policy file, in a statement that lies beside it as `riskd.yaml.sig`.
 
-The statement names the key, a version, the SHA-256 of the policy's exact bytes and of each list that is pinned. It is
-signed with Ed25519 (RFC 8032); the version lets whoever loads policies refuse an old one that is put back.
+The statement names the key, what the policy may be used as, a version, the SHA-256 of the policy's exact bytes and of
+each list that is pinned. It is signed with Ed25519 (RFC 8032); the version lets whoever loads policies refuse an old
+one that is put back, and the role one that was only meant to be tried.
 """
 
 import hashlib
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -22,7 +24,7 @@ from riskd.errors import ConfigError, SignatureError
 MAX_BYTES: Final = 65_536
 """Bytes of a signature file, or of a file of keys, at most."""
 MAX_VERSION: Final = 2**53 - 1
-_DOMAIN: Final = b"riskd policy statement 1\n"
+_DOMAIN: Final = b"riskd policy statement 2\n"
 """Goes before what is signed, so that no signature made for anything else fits."""
 _END: Final = b"-----END PUBLIC KEY-----"
 
@@ -30,14 +32,25 @@ Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 KeyId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 Keys = Mapping[str, Ed25519PublicKey]
 """The keys that are trusted, by `key_id`."""
+Role = Literal["live", "rollout", "shadow"]
+"""What a policy is used as: all are judged by it, a part of the subjects is, or it judges beside and is not obeyed."""
+_SIGNED_AS: Final[Mapping[Role, frozenset[Role]]] = {
+    "live": frozenset({"live"}),
+    "rollout": frozenset({"rollout"}),
+    "shadow": frozenset({"shadow", "rollout"}),
+}
+"""Roles that a policy may have been signed for, by the one that it is used in. What judges a part may also look on: one
+file can be both. Not so the live one, or a former live policy could come back as a rollout."""
 
 
 class Statement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a signature vouches for."""
 
-    v: Literal[1] = 1
+    v: Literal[2] = 2
     key: KeyId
     """Id of the key that signed, see `key_id`."""
+    role: Role
+    """What the policy may be used as."""
     version: Annotated[int, Meta(ge=1, le=MAX_VERSION)]
     """Rises with every policy that is signed; milliseconds since 1970 unless the signer chose another."""
     signed_at: Annotated[datetime, Meta(tz=True)]
@@ -50,6 +63,14 @@ class _Signed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     statement: Statement
     signature: Annotated[str, Meta(max_length=100)]
     """Base64 of the 64 bytes."""
+
+
+class _AnyForm(Struct, frozen=True):
+    statement: "_Form"
+
+
+class _Form(Struct, frozen=True):
+    v: int
 
 
 _decode = msgspec.json.Decoder(_Signed).decode
@@ -66,11 +87,18 @@ def digest(content: bytes) -> str:
 
 
 def sign(
-    key: Ed25519PrivateKey, content: bytes, *, version: int, signed_at: datetime, files: Mapping[str, str]
+    key: Ed25519PrivateKey,
+    content: bytes,
+    *,
+    role: Role,
+    version: int,
+    signed_at: datetime,
+    files: Mapping[str, str],
 ) -> bytes:
     """Return the signature file for a policy of these very bytes; `files` has the digest of each list to pin."""
     statement = Statement(
         key=key_id(key.public_key()),
+        role=role,
         version=version,
         signed_at=signed_at.replace(microsecond=0),
         policy=digest(content),
@@ -80,16 +108,20 @@ def sign(
     return msgspec.json.format(msgspec.json.encode(_Signed(statement=statement, signature=signature)), indent=2) + b"\n"
 
 
-def verify(content: bytes, signature_file: bytes, keys: Keys, source: str) -> Statement:
-    """Return what was signed for a policy of these very bytes; `source` names it in errors.
+def verify(content: bytes, signature_file: bytes, keys: Keys, source: str, role: Role) -> Statement:
+    """Return what was signed for a policy of these very bytes that is used as `role`; `source` names it in errors.
 
-    Raises SignatureError for a signature that is damaged, by a key that is not among `keys`, wrong, or of another
-    content.
+    Raises SignatureError for a signature that is damaged, by a key that is not among `keys`, wrong, of another content,
+    or for another role.
     """
     try:
         signed = _decode(signature_file)
         signature = b64decode(signed.signature, validate=True)
     except (msgspec.MsgspecError, NotBase64, ValueError, RecursionError) as error:
+        if _is_former(signature_file):
+            raise SignatureError(
+                f"{source}: its signature does not say what for, and counts no more; {_way_out(role)}"
+            ) from None
         raise SignatureError(f"{source}: the signature is damaged ({error})") from error
     statement = signed.statement
     key = keys.get(statement.key)
@@ -101,7 +133,22 @@ def verify(content: bytes, signature_file: bytes, keys: Keys, source: str) -> St
         raise SignatureError(f"{source}: the signature is not one of the key {statement.key}") from None
     if digest(content) != statement.policy:
         raise SignatureError(f"{source}: not the file that was signed; sign it as it is now: riskd policy sign")
+    if statement.role not in _SIGNED_AS[role]:
+        raise SignatureError(
+            f"{source}: used as {role}, but signed as {statement.role}; if it is to be used as {role}, {_way_out(role)}"
+        )
     return statement
+
+
+def _is_former(signature_file: bytes) -> bool:
+    """Whether this is a statement of the first form, which named no role."""
+    with suppress(msgspec.MsgspecError, ValueError, RecursionError):
+        return msgspec.json.decode(signature_file, type=_AnyForm).statement.v == 1
+    return False
+
+
+def _way_out(role: Role) -> str:
+    return f"sign it anew: riskd policy sign --role {role}"
 
 
 def _message(statement: Statement) -> bytes:

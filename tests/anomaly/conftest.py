@@ -8,23 +8,15 @@ import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest
 
-from riskd.anomaly.artifact import (
-    CURRENT_FILE,
-    FORMAT,
-    MANIFEST_FILE,
-    MODEL_FILE,
-    Manifest,
-    digest_of,
-    encode_manifest,
-)
+from riskd.anomaly.artifact import FORMAT, Manifest, digest_of
 from riskd.features.feature import schema_hash
 from riskd.features.population import Population, Table
 from riskd.learn.calibrate import calibrate
 from riskd.learn.export import export_forest
+from tests.faults.artifacts import lay_out
 
 WIDTH = 6
 RowMaker = Callable[[int, int], np.ndarray]
-ArtifactWriter = Callable[[Path, bytes, Manifest], None]
 FEATURES = tuple(f"feature_{index}" for index in range(WIDTH))
 
 
@@ -36,25 +28,10 @@ def honest_rows(count: int, seed: int) -> np.ndarray:
     return made
 
 
-def write_artifact(models: Path, onnx: bytes, manifest: Manifest) -> None:
-    """Lay an artifact out on disk and make it the current one."""
-    folder = models / manifest.version
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MODEL_FILE).write_bytes(onnx)
-    (folder / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
-    (models / CURRENT_FILE).write_text(manifest.version + "\n")
-
-
 @pytest.fixture(scope="session", name="honest_rows")
 def honest_rows_fixture() -> RowMaker:
     """Makes honest rows: `honest_rows(count, seed)`."""
     return honest_rows
-
-
-@pytest.fixture(name="write_artifact")
-def write_artifact_fixture() -> ArtifactWriter:
-    """Lays an artifact out on disk: `write_artifact(models, onnx, manifest)`."""
-    return write_artifact
 
 
 @pytest.fixture(scope="session")
@@ -98,5 +75,5 @@ def manifest(forest: IsolationForest, onnx_bytes: bytes) -> Manifest:
 @pytest.fixture
 def models(tmp_path: Path, onnx_bytes: bytes, manifest: Manifest) -> Path:
     """A models folder with one current, sound version."""
-    write_artifact(tmp_path, onnx_bytes, manifest)
+    lay_out(tmp_path, onnx_bytes, manifest)
     return tmp_path

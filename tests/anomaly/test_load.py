@@ -16,9 +16,9 @@ from riskd.anomaly.artifact import CURRENT_FILE, MANIFEST_FILE, MODEL_FILE, Mani
 from riskd.anomaly.load import current_version, load_manifest, load_model, versions
 from riskd.anomaly.operators import check_operators
 from riskd.errors import ModelError
+from tests.faults.artifacts import lay_out
 
 FEATURES = tuple(f"feature_{index}" for index in range(6))
-ArtifactWriter = Callable[[Path, bytes, Manifest], None]
 
 
 def _refused(models: Path) -> str:
@@ -76,9 +76,7 @@ def test_fault_8_wrong_features(models: Path) -> None:
             load_model(models, features)
 
 
-def test_fault_8_a_pickle_is_never_executed(
-    models: Path, manifest: Manifest, tmp_path: Path, write_artifact: ArtifactWriter
-) -> None:
+def test_fault_8_a_pickle_is_never_executed(models: Path, manifest: Manifest, tmp_path: Path) -> None:
     """A malicious pickle in place of the model, its digest in the manifest, is refused without running."""
     target = tmp_path / "executed"
 
@@ -87,7 +85,7 @@ def test_fault_8_a_pickle_is_never_executed(
             return Path.touch, (target,)
 
     raw = pickle.dumps(Malicious())
-    write_artifact(models, raw, msgspec.structs.replace(manifest, sha256=digest_of(raw)))
+    lay_out(models, raw, msgspec.structs.replace(manifest, sha256=digest_of(raw)))
     assert "not an ONNX file" in _refused(models)
     assert not target.exists()
 
@@ -213,10 +211,10 @@ def test_garbage_is_no_model(raw: bytes) -> None:
         check_operators(raw, "model.onnx")
 
 
-def test_a_model_of_another_width_is_refused(models: Path, manifest: Manifest, write_artifact: ArtifactWriter) -> None:
+def test_a_model_of_another_width_is_refused(models: Path, manifest: Manifest) -> None:
     """A sound ONNX file that does not take the manifest's features is refused at load, not at the first request."""
     raw = _graph(helper.make_node("Exp", ["x"], ["y"])).SerializeToString()
-    write_artifact(models, raw, msgspec.structs.replace(manifest, sha256=digest_of(raw)))
+    lay_out(models, raw, msgspec.structs.replace(manifest, sha256=digest_of(raw)))
     assert "model.onnx" in _refused(models)
 
 

@@ -10,8 +10,9 @@ from riskd.app.candidates import NONE, CandidateFiles
 from riskd.app.parts import open_candidates
 from riskd.app.readiness import tell
 from riskd.app.reload import Loaded
+from riskd.app.source import PolicySource, signature_path
 from riskd.contract import DecideRequest
-from riskd.errors import ConfigError
+from riskd.errors import ConfigError, SignatureError
 from riskd.http.api import Part
 from riskd.policy.load import load
 from riskd.record.reader import read
@@ -182,12 +183,33 @@ def test_where_only_signed_policies_are_used(policy: Path, candidate: Path, tmp_
     files = CandidateFiles(Settings(data_dir=tmp_path / "data", policy=policy, policy_keys=keys), policy)
     with pytest.raises(ConfigError, match="not signed"):
         files.load(load(policy))
-    signer.sign(candidate, 7)
+    signer.sign(candidate, 7, role="rollout")
     assert files.load(load(policy)).rollout is not None
-    signer.sign(candidate, 6)
+    signer.sign(candidate, 6, role="rollout")
     with pytest.raises(ConfigError, match="older than 7"):
         files.load(load(policy))
-    assert not (tmp_path / "data" / "policy-seen.json").exists()
+    assert not (tmp_path / "data" / "live-seen.json").exists()
+
+
+def test_a_candidate_judges_only_what_it_was_signed_for(policy: Path, candidate: Path, tmp_path: Path) -> None:
+    """Signed for shadow it neither rolls out nor takes the place of the live policy, whatever its version; nor back."""
+    signer = Signer()
+    keys = signer.trust(tmp_path / "keys" / "ops.pub")
+    amend(policy, rollout={"policy": "candidate.yaml", "percent": 10})
+    files = CandidateFiles(Settings(data_dir=tmp_path / "data", policy=policy, policy_keys=keys), policy)
+    for role in ("shadow", "live"):
+        signer.sign(candidate, 9, role=role)
+        with pytest.raises(SignatureError, match=rf"candidate\.yaml: used as rollout, but signed as {role}"):
+            files.load(load(policy))
+    signer.sign(candidate, 9, role="rollout")
+    amend(policy, shadow={"policy": "candidate.yaml"})
+    both = files.load(load(policy))
+    assert both.rollout is not None
+    assert both.shadow is not None
+    signature_path(policy).write_bytes(signature_path(candidate).read_bytes())
+    policy.write_bytes(candidate.read_bytes())
+    with pytest.raises(SignatureError, match=r"riskd\.yaml: used as live, but signed as rollout"):
+        PolicySource(policy, keys, tmp_path / "data").load()
 
 
 def test_a_worker_serves_both(riskd: Riskd, policy: Path, candidate: Path) -> None:

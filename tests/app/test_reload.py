@@ -8,6 +8,7 @@ from pathlib import Path
 
 from riskd.app.parts import open_model, open_parts, open_source
 from riskd.app.reload import Loaded
+from riskd.enrich.address import parse_address
 from riskd.metrics import Metrics
 from riskd.settings import Settings
 from tests.app.riskd import amend
@@ -121,17 +122,52 @@ async def test_a_file_that_may_not_be_read_for_a_while(policy: Path) -> None:
 
 
 async def test_lists_that_stay_the_same_are_kept(policy: Path) -> None:
-    """A policy that changes elsewhere does not read a long list again; one that names another list does."""
-    (policy.parent / "tor.txt").write_text("203.0.113.7\n")
-    amend(policy, lists=FEED)
+    """Another policy does not read a long list again, whatever changes beside it, but reads one that changed."""
+    feed, people = policy.parent / "tor.txt", policy.parent / "people.txt"
+    feed.write_text("203.0.113.7\n")
+    people.write_text("eve\n")
+    named = {"people": {"kind": "deny", "of": "subject", "file": "people.txt", "entries": ["mallory"]}}
+    amend(policy, lists=FEED | {"named": named})
     async with loaded(policy) as made:
-        lists = made.enricher.lists
+
+        def lists() -> tuple[object, ...]:
+            (source,) = made.enricher.named.sources()
+            assert source.file is not None
+            of_feed = made.enricher.lists.watched["tor"].value
+            return of_feed, source.file.value, source.inline, made.enricher.lists.deny
+
+        first = lists()
         amend(policy, level=3)
         assert await made.refresh(NOW)
-        assert made.enricher.lists is lists
+        assert [one is other for one, other in zip(lists(), first, strict=True)] == [True, True, True, True]
+        other = {"accounts": named["people"] | {"entries": ["trudy"]}}
+        amend(policy, lists=FEED | {"named": other, "deny": {"networks": ["198.51.100.0/24"]}})
+        assert await made.refresh(NOW)
+        assert [one is other for one, other in zip(lists(), first, strict=True)] == [True, True, False, False]
+        people.write_text("eve\nmallory\n")
+        move(feed, policy.parent / "old.txt")
+        feed.write_text("203.0.113.8\n")
+        amend(policy, level=2)
+        assert await made.refresh(NOW)
+        assert [one is other for one, other in zip(lists(), first, strict=True)] == [False, False, False, False]
+        assert made.enricher.lists.listed(parse_address("203.0.113.8"), None, NOW.date()) == ("tor",)
+
+
+async def test_a_broken_list_keeps_no_policy_back(policy: Path) -> None:
+    """A policy that changes beside a list that broke is used, with the last good list; a new name has no good one."""
+    feed = policy.parent / "tor.txt"
+    feed.write_text("203.0.113.7\n")
+    amend(policy, lists=FEED)
+    async with loaded(policy) as made:
+        feed.write_text("junk\n")
         amend(policy, lists=FEED | {"deny": {"networks": ["198.51.100.0/24"]}})
         assert await made.refresh(NOW)
-        assert made.enricher.lists is not lists
+        assert "last good one stays" in made.problems["databases"]
+        assert [entries for _, _, entries in made.enricher.lists.files()] == [1]
+        move(feed, policy.parent / "new.txt")
+        amend(policy, lists={"feeds": [{"name": "tor", "file": "new.txt"}]})
+        assert not await made.refresh(NOW)
+        assert "line 1: 'junk'" in made.problems["policy"]
 
 
 async def test_a_broken_model_is_told_and_mended(policy: Path) -> None:

@@ -92,8 +92,8 @@ def test_each_role_has_versions_of_its_own(source: PolicySource, policy: Path, s
     """A candidate of a higher version leaves the policy in use as new as it was."""
     candidate = policy.with_name("candidate.yaml")
     candidate.write_bytes(policy.read_bytes())
-    signer.sign(candidate, 9)
-    assert use(PolicySource(candidate, policy.parent / "keys", policy.parent / "data", "candidate")) == 9
+    signer.sign(candidate, 9, role="rollout")
+    assert use(PolicySource(candidate, policy.parent / "keys", policy.parent / "data", "rollout")) == 9
     assert use(source) == 5
 
 
@@ -121,7 +121,7 @@ def test_one_file_may_hold_the_keys(tmp_path: Path, policy: Path) -> None:
         (lambda home: (home / "keys" / "ops.pub").unlink(), "no public key is in it"),
         (lambda home: (home / "keys").rename(home / "gone"), "cannot be read: No such file"),
         (lambda home: (home / "keys" / "ops.pub").write_text("noise"), "no Ed25519 public key"),
-        (lambda home: (home / "data").mkdir() or (home / "data" / "policy-seen.json").write_text("{"), "damaged"),
+        (lambda home: (home / "data").mkdir() or (home / "data" / "live-seen.json").write_text("{"), "damaged"),
         (lambda home: (home / "data").write_text("no folder"), "cannot be kept"),
     ],
 )
@@ -151,4 +151,4 @@ def test_the_version_kept_is_its_owners_alone(source: PolicySource, tmp_path: Pa
         use(source)
     finally:
         os.umask(before)
-    assert (tmp_path / "data" / "policy-seen.json").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "data" / "live-seen.json").stat().st_mode & 0o777 == 0o600

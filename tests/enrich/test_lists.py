@@ -2,8 +2,6 @@
 
 import os
 from datetime import date
-from ipaddress import ip_network
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ from hypothesis import strategies as st
 
 from riskd.enrich.address import Address, parse_address
 from riskd.enrich.lists import MAX_ENTRIES, AddressList, NetworkLists
-from riskd.enrich.ranges import RangeTable, WideColumn, flatten
+from riskd.enrich.watched import Watched, followed
 from riskd.errors import DataError
 
 TODAY = date(2026, 12, 31)
@@ -101,6 +99,37 @@ def test_files_are_reloaded(tmp_path: Path) -> None:
         NetworkLists({"feed": path})
 
 
+def test_a_file_replaced_while_it_is_read(tmp_path: Path) -> None:
+    """Whatever takes a file's place between the look at it and the reading of it, or behind both, is read."""
+    path, beside = tmp_path / "feed.txt", tmp_path / "next"
+    path.write_text("1")
+    fates = ["before", "after", "never", "never"]
+
+    def replace(text: str) -> None:
+        beside.write_text(text)
+        beside.replace(path)
+
+    def read(path: Path) -> str:
+        fate = fates.pop(0)
+        if fate == "before":
+            replace("2")
+        text = path.read_text()
+        if fate == "after":
+            replace("3")
+        return text
+
+    watched = Watched(path, read, required=True)
+    assert watched.value == "2"
+    seen = [(watched.refresh(), watched.value) for _ in range(3)]
+    assert seen == [(True, "2"), (True, "3"), (False, "3")]
+    assert followed(path, None, [None, watched]) is watched
+    replace("4")
+    assert followed(path, None, [watched]) is watched
+    assert watched.value == "4"
+    assert followed(path, "0" * 64, [watched]) is None
+    assert followed(beside, None, [watched]) is None
+
+
 def test_a_million_entries() -> None:
     """A million addresses are taken, one more is refused."""
     lines = [f"{(n * 4099) >> 16 & 255}.{n >> 16 & 15}.{n >> 8 & 255}.{n & 255}\n" for n in range(MAX_ENTRIES)]
@@ -110,31 +139,6 @@ def test_a_million_entries() -> None:
     assert not deny.holds(address("81.200.69.142"), 1, TODAY)
     with pytest.raises(DataError, match="more than 1,000,000"):
         AddressList([*lines, "1.2.3.4"], "big")
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 255), st.integers(24, 32), st.integers(1, 5)), max_size=12), st.integers(0, 255)
-)
-def test_flattening_keeps_the_largest_value(entries: list[tuple[int, int, int]], number: int) -> None:
-    """Nested prefixes become disjoint ranges in which each number has the largest value that covers it."""
-    prefixes = [(ip_network(f"0.0.0.{host}/{bits}", strict=False), value) for host, bits, value in entries]
-    ranges = [(int(p.network_address), int(p.broadcast_address), value) for p, value in prefixes]
-    flat = list(flatten(sorted(ranges, key=lambda r: (r[0], -r[1], r[2]))))
-    assert all(a[1] < b[0] for a, b in pairwise(flat))
-    table = RangeTable(*([r[i] for r in flat] for i in range(3)))
-    assert len(table) == len(flat)
-    assert table.find(number) == max((v for first, last, v in ranges if first <= number <= last), default=None)
-
-
-def test_wide_columns_are_sequences() -> None:
-    """128-bit numbers come back as they went in, by index and by slice."""
-    column = WideColumn(4)
-    numbers = [0, 1, 2**64, 2**128 - 1]
-    for number in numbers:
-        column.append(number)
-    assert list(column) == numbers
-    assert column[1:3] == numbers[1:3]
-    assert column[-1] == 2**128 - 1
 
 
 @given(st.lists(st.text(max_size=60), max_size=20))

@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 from riskd.contract import DecisionRequest
 from riskd.enrich.address import parse_address
 from riskd.enrich.enrich import Enricher
-from riskd.enrich.entries import MAX_ENTRIES, Presented, canonical
+from riskd.enrich.entries import MAX_ENTRIES, Presented
 from riskd.enrich.geo import Geo
 from riskd.enrich.held import Held, Mirror
 from riskd.enrich.identity import Pseudonyms
-from riskd.enrich.listed import MAX_GLOBS, compiled
+from riskd.enrich.listed import compiled
 from riskd.enrich.named import NamedLists, hashed_by
-from riskd.enrich.ranges import Rows
+from riskd.enrich.rows import Rows
 from riskd.errors import DataError
 from riskd.facts import NOT_LISTED, ListFacts
-from riskd.policy.named import NamedList, Of
+from riskd.policy.entry import canonical
+from riskd.policy.named import MAX_GLOBS, NamedList, Of
 from riskd.store import EXEMPTIONS, Entry, News
 
 NAMES = Pseudonyms(b"n" * 32)
@@ -309,6 +310,38 @@ def test_exemptions_are_of_subject_and_type(tmp_path: Path) -> None:
     assert len(mirror.exemptions) == 1
     mirror.exemptions.take(News(3, whole=False, changes=[("e2", None)]))
     assert (draft(enricher).exempt, len(mirror.exemptions)) == ({}, 0)
+
+
+def test_what_has_lapsed_lets_no_attempt_of_before_off(tmp_path: Path) -> None:
+    """Exemptions and allow lists must hold when an attempt happened and when it is presented; deny lists, then."""
+    mirror, lapses = Mirror(), NOW.timestamp()
+    (tmp_path / "c.txt").write_text("GB # until 2026-12-30\n")
+    lists = named(
+        tmp_path,
+        mirror,
+        office={"kind": "allow", "of": "country", "file": "c.txt"},
+        held={"kind": "allow", "of": "network", "store": True},
+        people={"kind": "deny", "of": "subject", "store": True},
+    )
+    entry = Entry(lapses, "ops", "moved", 0, subject=NAMES.listed("mallory", "user"), code="new_country")
+    mirror.exemptions.take(News(1, whole=True, changes=[("e1", entry)]))
+    mirror.list("held", "network").take(News(1, whole=True, changes=[("81.2.69.0/24", entry)]))
+    mirror.list("people", "subject").take(News(1, whole=True, changes=[(NAMES.listed("mallory"), entry)]))
+    enricher, context = Enricher(NAMES, Geo(tmp_path), named=lists), {"ip": "81.2.69.142", "place": {"country": "GB"}}
+    day = timedelta(days=1)
+
+    def lists_and_exempt(time: datetime, now: datetime) -> tuple[tuple[str, ...], tuple[str, ...] | None, bool]:
+        body = {"subject": {"id": "mallory"}, "action": {"name": "login"}, "context": {**context, "time": time}}
+        request = DecisionRequest.model_validate(body)
+        made = enricher.draft(request, time, now)
+        assert made.time == time
+        return made.lists.allowed, made.lists.denied, bool(made.exempt)
+
+    before, long_before = NOW - timedelta(minutes=1), NOW - day
+    assert lists_and_exempt(long_before, long_before) == (("office", "held"), ("people",), True)
+    assert lists_and_exempt(long_before, before) == (("held",), ("people",), True)
+    assert lists_and_exempt(long_before, NOW) == ((), ("people",), False)
+    assert lists_and_exempt(NOW, before) == ((), (), False)
 
 
 def test_a_day_is_the_last_day() -> None:

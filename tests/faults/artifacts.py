@@ -63,8 +63,18 @@ def tree(width: int = len(MODEL_FEATURES)) -> bytes:
     return raw
 
 
+def lay_out(models: Path, raw: bytes, manifest: Manifest) -> Path:
+    """Lay an artifact out on disk, sound or not, as the current one and return its folder."""
+    folder = models / manifest.version
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MODEL_FILE).write_bytes(raw)
+    (folder / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
+    (models / CURRENT_FILE).write_text(manifest.version + "\n")
+    return folder
+
+
 def write(models: Path, raw: bytes | None = None, **changes: object) -> Path:
-    """Lay an artifact out as the current one and return its folder; `changes` go into the manifest."""
+    """Lay the tree, or `raw`, out as the current artifact and return its folder; `changes` go into the manifest."""
     raw = tree() if raw is None else raw
     now = datetime(2026, 1, 1, tzinfo=UTC)
     manifest = Manifest(
@@ -86,13 +96,7 @@ def write(models: Path, raw: bytes | None = None, **changes: object) -> Path:
         calibration=Calibration(raw=(0.1, 0.9), tail=(1.0, 0.01)),
         population=Population(),
     )
-    manifest = replace(manifest, **changes)
-    folder = models / manifest.version
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MODEL_FILE).write_bytes(raw)
-    (folder / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
-    (models / CURRENT_FILE).write_text(manifest.version + "\n")
-    return folder
+    return lay_out(models, raw, replace(manifest, **changes))
 
 
 class Trap:

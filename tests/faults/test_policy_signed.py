@@ -1,5 +1,7 @@
 """Case 15: where signatures are required, no policy is used that a trusted key does not vouch for as it stands."""
 
+import hashlib
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -11,6 +13,7 @@ import pytest
 from riskd.app.source import signature_path
 from tests.app.signing import Signer
 from tests.faults.rig import Rig, decide, eventually, login, metric
+from tests.faults.test_leaked import prefix, put
 
 HOSTILE = {"deny": {"networks": ["81.2.69.0/24"]}}
 """Lists that deny the logins of these tests."""
@@ -75,6 +78,12 @@ def a_later_version(signed: Signed) -> None:
     signed.signature.write_bytes(signed.signature.read_bytes().replace(b'"version": 1', b'"version": 9'))
 
 
+def a_candidate(signed: Signed) -> None:
+    """Put a policy that was signed to be tried in the place of the one in use, with the signature that is its own."""
+    signed.change()
+    signed.signer.sign(signed.rig.policy, 3, role="rollout")
+
+
 def a_folder(signed: Signed) -> None:
     """Put a folder where the signature was."""
     signed.signature.unlink()
@@ -89,6 +98,7 @@ FORGERIES: dict[str, tuple[Callable[[Signed], object], str]] = {
     "emptied": (lambda signed: signed.signature.write_bytes(b""), "damaged"),
     "a folder": (a_folder, "cannot be read"),
     "unknown key": (by_a_stranger, "none of the trusted keys"),
+    "another role": (a_candidate, "used as live, but signed as rollout"),
     "older version": (Signed.put_back_the_old_one, "version 1 is older than 2"),
     "older version, renumbered": (a_later_version, "not one of the key"),
     "key taken away": (lambda signed: shutil.rmtree(signed.rig.home / "keys"), "keys"),
@@ -155,6 +165,32 @@ def test_case_15_an_unsigned_list_decides_nothing(signed: Signed) -> None:
         assert "listed_ip" in {reason["code"] for reason in decide(client)["reasons"]}
 
 
+def test_case_15_a_set_of_leaked_passwords_is_pinned_too(signed: Signed) -> None:
+    """Emptied by whoever writes to its folder, even in place and set back in time, it tells nothing; nor at start."""
+    rig = signed.rig
+    pwned = rig.home / "pwned.txt"
+    put(pwned, "hunter2", "correct horse")
+    rig.amend(lists={"leaked_credentials": "pwned.txt"})
+    signed.signer.sign(rig.policy, 3, pinned=["pwned.txt"])
+    body = login()
+    body["subject"]["credential_hash_prefix"] = prefix("hunter2")
+    running = rig.start()
+    with running.client() as client:
+        assert "leaked_credential" in {reason["code"] for reason in decide(client, body)["reasons"]}
+        before, content = pwned.stat(), pwned.read_bytes()
+        pwned.write_bytes(content.replace(sha1("hunter2"), sha1("hunter2")[:-1] + b"0"))
+        os.utime(pwned, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert decide(client, body)["degraded"] == ["leaked_credentials"]
+        assert eventually(lambda: client.get("/readyz").json()["parts"]["databases"]["state"] == "stale")
+        put(pwned, "correct horse")
+        assert decide(client, body)["degraded"] == ["leaked_credentials"]
+        put(pwned, "hunter2", "correct horse")
+        assert eventually(lambda: decide(client, body)["degraded"] == [])
+        put(pwned, "correct horse")
+    running.end()
+    assert "pwned.txt: not the file that was signed" in rig.refuses()
+
+
 def test_without_a_policy_of_ones_own_none_is_used(rig: Rig) -> None:
     """A policy that is taken away does not bring the shipped one, which nobody signed for this service."""
     Signed(rig)
@@ -166,7 +202,15 @@ def test_the_commands_make_what_the_service_takes(rig: Rig) -> None:
     """keygen, sign and verify, then serve; a list that is to stay free is named."""
     for name in ("feed.txt", "ours.txt"):
         (rig.home / name).write_text("198.51.100.0/24\n")
-    rig.amend(lists={"feeds": [{"name": name[:-4], "file": name} for name in ("feed.txt", "ours.txt")]})
+    (rig.home / "named.txt").write_text("AS64507\n")
+    put(rig.home / "pwned.txt", "hunter2")
+    rig.amend(
+        lists={
+            "feeds": [{"name": name[:-4], "file": name} for name in ("feed.txt", "ours.txt")],
+            "named": {"own": {"kind": "deny", "of": "network", "file": "named.txt"}},
+            "leaked_credentials": "pwned.txt",
+        }
+    )
     key = rig.home / "ops"
     good(rig.command("policy", "keygen", str(key)))
     assert key.with_suffix(".key").stat().st_mode & 0o777 == 0o600
@@ -177,6 +221,11 @@ def test_the_commands_make_what_the_service_takes(rig: Rig) -> None:
     assert (wrong.returncode, "fed.txt" in wrong.stderr) == (1, True)
     good(rig.command("policy", "sign", "--key", f"{key}.key", "--free", "feed.txt"))
     told = good(rig.command("policy", "verify"))
+    assert "signed as live" in told
+    good(rig.command("policy", "sign", "--key", f"{key}.key", "--role", "shadow"))
+    assert "signed as shadow" in rig.command("policy", "verify").stderr
+    assert "signed as shadow" in good(rig.command("policy", "verify", "--role", "shadow"))
+    good(rig.command("policy", "sign", "--key", f"{key}.key", "--free", "feed.txt"))
     assert "ours.txt: pinned" in told
     assert "feed.txt: may change" in told
     (rig.home / "feed.txt").write_text("81.2.69.0/24\n")
@@ -186,6 +235,14 @@ def test_the_commands_make_what_the_service_takes(rig: Rig) -> None:
     assert asked["signed"]["key"] in told
     (rig.home / "ours.txt").write_text("81.2.69.0/24\n")
     assert rig.command("policy", "verify").returncode == 78
+    (rig.home / "ours.txt").write_text("198.51.100.0/24\n")
+    for named in ("named.txt", "pwned.txt"):
+        changed = rig.command("policy", "verify")
+        assert changed.returncode == 0, changed.stderr
+        content = (rig.home / named).read_bytes()
+        (rig.home / named).write_bytes(content.replace(b"7", b"8"))
+        assert f"{named}: not the file that was signed" in rig.command("policy", "verify").stderr
+        (rig.home / named).write_bytes(content)
     (rig.home / "ours.txt").unlink()
     missing = rig.command("policy", "sign", "--key", f"{key}.key")
     assert (missing.returncode, "ours.txt" in missing.stderr, "Traceback" in missing.stderr) == (78, True, False)
@@ -198,6 +255,11 @@ def test_a_policy_with_mistakes_is_not_signed(rig: Rig) -> None:
     refused = rig.command("policy", "sign", "--key", str(rig.home / "ops.key"))
     assert (refused.returncode, "levl" in refused.stderr) == (78, True)
     assert not signature_path(rig.policy).exists()
+
+
+def sha1(password: str) -> bytes:
+    """Return the hash of a password as the set has it."""
+    return hashlib.sha1(password.encode(), usedforsecurity=False).hexdigest().upper().encode()
 
 
 def good(ended: subprocess.CompletedProcess[str]) -> str:

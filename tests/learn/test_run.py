@@ -20,17 +20,10 @@ from riskd.learn.simulate.run import Simulated, simulate
 from riskd.learn.simulate.stream import Size
 from riskd.learn.train import Trained, train, vectors
 from riskd.policy import Policy
-from riskd.policy.load import SHIPPED, load
 from riskd.record.reader import ReadReport, read
 from riskd.record.schema import DecisionRecord
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def policy() -> Policy:
-    """The shipped policy."""
-    return load(SHIPPED / "default.yaml")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from riskd.enrich.held import Mirror
 from riskd.enrich.identity import Pseudonyms
 from riskd.enrich.named import NamedLists, hashed_by
 from riskd.errors import RecordUnavailable, RequestError, StoreUnavailable
-from riskd.ledger import Additions, ExemptSubject, Grant, Ledger, Removals, Withdrawal
+from riskd.ledger import Ledger
+from riskd.ledger.wire import Additions, ExemptSubject, Grant, Removals, Withdrawal
 from riskd.policy import Policy
 from riskd.policy.load import SHIPPED, parse
 from riskd.record.audit import Change, Trail, decode

@@ -51,6 +51,8 @@ def mistakes(named: str) -> list[str]:
         ("    a: {kind: deny, of: planet, entries: [KP]}\n", "'network'"),
         ("    a: {kind: denny, of: country, entries: [KP]}\n", "did you mean deny"),
         ("    a: {kind: deny, of: country, entries: [KP], until: 1}\n", "no such key"),
+        (f"    a: {{kind: deny, of: endpoint, entries: {[f'/{n}' for n in range(201)]}}}\n", "has more than 200 globs"),
+        ("    a: {kind: deny, of: endpoint, entries: [admin]}\n", "'admin' is no path"),
     ],
 )
 def test_mistakes_are_named(named: str, said: str) -> None:

@@ -1,6 +1,9 @@
 """What holds for which action on which resource, and how signals are tuned there."""
 
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -254,6 +257,31 @@ STARRED = st.lists(st.sampled_from(["/", "a", "b", "*", "**", "\n", "."]), max_s
 def test_the_short_ways_match_like_the_pattern(glob: str, path: str) -> None:
     """A plain path and `/all/beneath/**`, which go without a regular expression, match what theirs would."""
     assert found(glob, path) is (glob_matcher(glob)(path) is not None)
+
+
+HOSTILE = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
+from riskd.policy.load import parse
+from riskd.policy.policy import glob_matcher
+policy = parse(sys.stdin.buffer.read(), "riskd.yaml")
+print([policy.plan("login", "/a" * 2047 + end, None, None).sensitive for end in ("", "/b", "/c")])
+print([glob_matcher("/" + "*a" * 30 + "b")("/" + "a" * 4094 + end) is not None for end in ("", "b", "c")])
+"""
+
+
+def test_no_path_keeps_a_glob_busy() -> None:
+    """Thirty stars against a path of 4 KB end within a processor's half minute; backtracking, they never would."""
+    rules = f'resources: [{{name: odd, match: {{endpoint: ["{"/**/a" * 30}/b"]}}, sensitive: true}}]\n'
+    told = subprocess.run(
+        [sys.executable, "-c", HOSTILE],
+        input=(LADDER + rules).encode(),
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        check=False,
+    )
+    assert (told.returncode, told.stderr) == (0, b"")
+    assert told.stdout == b"[False, True, False]\n" * 2
 
 
 def test_one_of_several_globs_is_enough() -> None:

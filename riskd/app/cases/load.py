@@ -18,9 +18,9 @@ from riskd.enrich.address import parse_address
 from riskd.errors import ConfigError, PolicyError, RequestError
 from riskd.policy import Policy
 from riskd.policy.finding import Finding
-from riskd.policy.load import LONGEST_WORD, MAX_MISTAKES, keys_at, located, read_file, whole_file, worded
-from riskd.policy.text import NotYamlError, places, read
+from riskd.policy.load import LONGEST_WORD, MAX_MISTAKES, keys_at, located, read_file, read_tree, whole_file, worded
 from riskd.policy.text import Path as Keys
+from riskd.policy.text import places
 from riskd.signals import SIGNALS
 
 MAX_FILES: Final = 1000
@@ -78,14 +78,7 @@ def codes(policy: Policy) -> frozenset[str]:
 def load(path: Path, policy: Policy) -> list[Ready]:
     """Read a file of cases for a policy; raises PolicyError with every mistake found."""
     source = str(path)
-    try:
-        text = read_file(path).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise whole_file(source, f"is not UTF-8 (byte {error.start})") from error
-    try:
-        tree = read(text)
-    except NotYamlError as error:
-        raise PolicyError(source, error.mistakes) from None
+    text, tree = read_tree(read_file(path), source)
     if not isinstance(tree, dict):
         raise whole_file(source, "must be a mapping with `cases`")
     try:

@@ -7,6 +7,7 @@ cannot tell, the checks in `judgeable` name.
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def restated(record: DecisionRecord, past: Policy | None, policy: Policy, model:
     if past is policy or LISTS in facts.down:
         return facts
     network = _network(facts, past, policy)
-    lists = _named(facts, past, policy)
+    lists = _named(facts, past, policy, record.evaluated_at)
     if network is facts.network and lists == facts.lists:
         return facts
     return replace(facts, network=network, lists=lists)
@@ -135,8 +136,8 @@ def _network(facts: Facts, past: Policy | None, policy: Policy) -> NetworkFacts:
     return network if same else replace(network, listed=listed, denied=denied)
 
 
-def _named(facts: Facts, past: Policy | None, policy: Policy) -> ListFacts:
-    """Keep what unchanged lists said, and ask the others."""
+def _named(facts: Facts, past: Policy | None, policy: Policy, evaluated_at: datetime) -> ListFacts:
+    """Keep what unchanged lists said, and ask the others; allow lists as of the decision, as the service does."""
     said, named = facts.lists, policy.file.lists.named
     if said is NOT_LISTED and not named:
         return said
@@ -147,9 +148,9 @@ def _named(facts: Facts, past: Policy | None, policy: Policy) -> ListFacts:
         presented = Presented(
             address=_address(facts), asn=facts.network.asn, country=facts.place.country, path=facts.action.path
         )
-        today = facts.time.date()
+        on = {"deny": facts.time.date(), "allow": max(facts.time, evaluated_at).date()}
         for name, declared in changed.items():
-            answers = [entries.names(presented, today) for entries in _of(policy).named[name]]
+            answers = [entries.names(presented, on[declared.kind]) for entries in _of(policy).named[name]]
             if declared.of == "network":
                 answers = [_settled(answer, 1, facts.network) for answer in answers]
             told[name] = True in answers

@@ -289,6 +289,18 @@ def test_an_allow_list_of_asns_is_looked_up_anew() -> None:
     assert restated(plain, PAST, prefixes, None).lists.allowed == ("office",)
 
 
+def test_an_allow_list_is_asked_as_of_the_decision() -> None:
+    """What had lapsed when the attempt was judged lifts nothing, though the attempt was of the day before."""
+    dated = OFFICE.replace("AS64500", "'AS64500 # until 2026-03-03'")
+    of_the_day_before = facts(time=datetime(2026, 3, 3, 18, tzinfo=UTC))
+    for judged, allowed in ((4, ()), (3, ("office",))):
+        about = record(of_the_day_before, evaluated_at=datetime(2026, 3, judged, 19, tzinfo=UTC))
+        assert restated(about, PAST, named(dated), None).lists.allowed == allowed
+    denied = named(dated.replace("allow", "deny").replace(", exempts: [new_ip]", ""))
+    about = record(of_the_day_before, evaluated_at=datetime(2026, 3, 4, 19, tzinfo=UTC))
+    assert restated(about, PAST, denied, None).lists.denied == ("office",)
+
+
 @pytest.mark.parametrize(
     "declared",
     [

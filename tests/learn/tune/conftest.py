@@ -8,14 +8,8 @@ from riskd.learn.simulate.run import Simulated, simulate
 from riskd.learn.simulate.stream import Size
 from riskd.learn.tune.gather import Decisions, gather
 from riskd.policy import Policy
-from riskd.policy.load import SHIPPED, load
+from riskd.policy.load import SHIPPED
 from riskd.record.reader import read
-
-
-@pytest.fixture(scope="session")
-def policy() -> Policy:
-    """The shipped policy."""
-    return load(SHIPPED / "default.yaml")
 
 
 @pytest.fixture(scope="session")
