@@ -63,6 +63,7 @@ bench: $(STAMP)  ## CPU and latency beside a bare FastAPI echo and a day's own s
 	$(BIN)/python bench/run.py
 
 faults: $(STAMP)  ## fault cases with their latencies and slopes; writes bench/RESULTS.md
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3.0'
 	$(BIN)/python bench/faults.py
 
 clean:  ## remove the environment and caches; state under data/ stays
