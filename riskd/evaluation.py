@@ -193,7 +193,7 @@ def judge(facts: Facts, policy: Policy, measured: Measured) -> Evaluation:
     if plan.breakable and weighed.demanded is not Outcome.ALLOW:
         forcing = _forcing(plan, hits, failed, len(degraded), weighed.demanded)
         if facts.tripped and forcing and weighed.demanded is Outcome.DENY:
-            fallen = [hit for hit in hits if hit[0].code in facts.tripped and hit[0].code in plan.breakable]
+            fallen = [hit for hit in hits if hit[0].code in facts.tripped and _breaks(plan, hit[0])]
             failing = [code for code in _failing(plan, failed) if code in facts.tripped]
             fallen_codes = (*[q.code for q, _ in fallen], *failing)
     if fallen_codes:
@@ -256,12 +256,17 @@ def _forcing(
 
     Without all, not without each: of two signals that each deny everybody, neither would be missed alone.
     """
-    own = [q.code for q, _ in hits if q.code in plan.breakable and (q.weight > 0 or q.floor is not Outcome.ALLOW)]
+    own = [q.code for q, _ in hits if _breaks(plan, q)]
     failing = _failing(plan, failed)
     if not own and not failing:
         return ()
     others = [hit for hit in hits if hit[0].code not in plan.breakable]
     return (*own, *failing) if _weigh(plan, others, failures - len(failing)).demanded < demanded else ()
+
+
+def _breaks(plan: Plan, q: Question) -> bool:
+    """Return True for a signal with a breaker whose hit counts for anything."""
+    return q.code in plan.breakable and (q.weight > 0 or q.floor is not Outcome.ALLOW)
 
 
 def _failing(plan: Plan, failed: list[Question]) -> list[str]:
