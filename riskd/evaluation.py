@@ -13,6 +13,7 @@ from riskd.anomaly.model import Vector
 from riskd.contract import Outcome
 from riskd.facts import Facts
 from riskd.features import FEATURES, MODEL_FEATURES, Extractor, Fault
+from riskd.features.attribute import encoded
 from riskd.features.population import Population
 from riskd.policy import Plan, Policy, Question, combine
 from riskd.policy.decide import by_score, most_severe, with_evidence
@@ -128,7 +129,10 @@ def measure_all(many: Sequence[Facts], model: Scorer | None) -> list[Measured]:
     extract = _extract_without_population if model is None else model.extract
     extracted = [extract(facts) for facts in many]
     vectors = [_model_vector(values) for values, _ in extracted]
-    anomalies = [None] * len(many) if model is None else _anomalies(many, vectors, model)
+    read: list[tuple[Any, ...]] = vectors
+    if model is not None and (more := model.extract.attributes):
+        read = [(*vector, *encoded(more, facts.attributes)) for vector, facts in zip(vectors, many, strict=True)]
+    anomalies = [None] * len(many) if model is None else _anomalies(many, read, model)
     return [
         Measured(values, vector, anomaly, faulty)
         for (values, faulty), vector, anomaly in zip(extracted, vectors, anomalies, strict=True)

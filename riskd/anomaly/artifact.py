@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from riskd.errors import ModelError
+from riskd.features.attribute import AttributeInput
 from riskd.features.population import HOURS, Population
 
 FORMAT = 1
@@ -23,6 +24,8 @@ VERSION_PATTERN = re.compile(r"^[0-9]{8}-[0-9a-f]{8}$")
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
 CURRENT_FILE = "CURRENT"
+MAX_ATTRIBUTES = 64
+"""As many as a policy declares."""
 MAX_MODEL_BYTES = 16 * 1024 * 1024
 MAX_MANIFEST_BYTES = 8 * 1024 * 1024
 LIKELIHOOD = "rarity_log_ratio"
@@ -125,6 +128,8 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     population: Population
     joined: Joined | None = None
     """None: the forest judges alone."""
+    attributes: tuple[AttributeInput, ...] = ()
+    """What the head reads behind the features."""
     head: Head | None = None
     training: Training | None = None
     """None in artifacts of earlier releases."""
@@ -185,6 +190,15 @@ def _faults(manifest: Manifest) -> list[str]:
         (
             joined is None or joined.likelihood is None or LIKELIHOOD in manifest.features,
             f"joined.likelihood needs the feature {LIKELIHOOD}",
+        ),
+        (not manifest.attributes or manifest.head is not None, "attributes need a head, which alone reads them"),
+        (
+            len({one.name for one in manifest.attributes}) == len(manifest.attributes) <= MAX_ATTRIBUTES,
+            f"attributes must be distinct and at most {MAX_ATTRIBUTES}",
+        ),
+        (
+            all(map(math.isfinite, (odds for one in manifest.attributes for odds in (one.categories or {}).values()))),
+            "attributes.categories must be finite",
         ),
     )
     return [message for holds, message in checks if not holds]

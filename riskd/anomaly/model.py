@@ -16,6 +16,7 @@ from onnxruntime import InferenceSession
 
 from riskd.anomaly.artifact import LIKELIHOOD, Calibration, Manifest
 from riskd.errors import ModelError
+from riskd.features.attribute import PREFIX
 from riskd.features.feature import Extractor
 from riskd.features.population import Population
 
@@ -31,10 +32,12 @@ class Model:
         self._run = session.run
         self._input: str = session.get_inputs()[0].name
         self._outputs: list[str] = [output.name for output in session.get_outputs()[: 1 + (manifest.head is not None)]]
-        self.extract = Extractor(manifest.population)
+        self.extract = Extractor(manifest.population, manifest.attributes)
         """Computes the vector of facts with the tables this model was trained beside."""
+        self.inputs = (*manifest.features, *(PREFIX + one.name for one in manifest.attributes))
+        """Names of what it reads: the features and, where the head reads some, attributes behind them."""
         self._tails = Tails(manifest)
-        self._background = np.array([manifest.background], dtype=np.float32)
+        self._background = self._whole(np.array([manifest.background], dtype=np.float32))
 
     @property
     def version(self) -> str:
@@ -54,8 +57,9 @@ class Model:
     def score_all(self, vectors: Sequence[Vector]) -> list[float]:
         """Anomaly scores 0..0.9999: 0.99 means that one honest attempt in a hundred is at least this odd.
 
-        A vector's score is the same alone as among others. Raises ModelError when a vector does not fit, the runtime
-        fails or answers with no number; the caller then judges without a model.
+        Vectors hold all `inputs`, or the features alone: then attributes are unknown. A vector's score is the same
+        alone as among others. Raises ModelError when a vector does not fit, the runtime fails or answers with no
+        number; the caller then judges without a model.
         """
         try:
             rows = np.array(vectors, dtype=np.float32)  # None becomes NaN
@@ -74,13 +78,13 @@ class Model:
         By occlusion: the feature is set to the median honest value, and the drop of -log10(tail) is its contribution,
         negative where the median would be odder. Contributions do not add up, since features act together.
         """
-        row = np.array((vector,), dtype=np.float32)
-        width = len(self.features)
+        row = self._whole(np.array((vector,), dtype=np.float32))
+        width = len(self.inputs)
         batch = np.repeat(row, width + 1, axis=0)
         batch[np.arange(width), np.arange(width)] = self._background[0]
         tails = self._tails(batch, self._raw(batch))
         whole = math.log10(tails[width])
-        added = [(name, math.log10(tails[i]) - whole) for i, name in enumerate(self.features)]
+        added = [(name, math.log10(tails[i]) - whole) for i, name in enumerate(self.inputs)]
         return sorted(added, key=lambda item: -item[1])
 
     def _raw(self, rows: npt.NDArray[np.float32]) -> list[list[float]]:
@@ -88,6 +92,7 @@ class Model:
 
         Raises ModelError for rows of another width, a failing runtime, a score of NaN.
         """
+        rows = self._whole(rows)
         try:
             raw: list[list[float]] = [one.ravel().tolist() for one in self._run(self._outputs, {self._input: rows})]
         except Exception as error:  # the runtime's own exceptions share no base class but this one
@@ -95,6 +100,13 @@ class Model:
         if not all(all(map(math.isfinite, one)) for one in raw):
             raise ModelError(f"model {self.version}: the score is no number")
         return raw
+
+    def _whole(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Add unknown attributes to rows of features alone."""
+        missing = len(self.inputs) - len(self.features)
+        if not missing or rows.ndim != 2 or rows.shape[1] != len(self.features):
+            return rows
+        return np.concatenate((rows, np.full((len(rows), missing), np.nan, dtype=np.float32)), axis=1)
 
 
 class Tails:

@@ -2,7 +2,9 @@
 
 More of what is new never lowers its risk, and more familiarity never raises it (`DIRECTIONS`, monotone constraints), so
 that an auditor can read what it can and cannot learn. An input that is unknown counts as the mildest value it can have,
-in training as in serving: what is missing is never evidence of an attack.
+in training as in serving: what is missing is never evidence of an attack. Attributes that the policy declares may stand
+behind the features: of a category the odds that were learned of it, of a number what the labels say, in whatever
+direction.
 
 Labels are selective. A step-up that was passed says honest, a denied attempt says nothing, and who was asked for more
 is labelled more often than who was let in. So each labelled attempt counts for as many as it stands for: the inverse of
@@ -10,6 +12,9 @@ the share of attempts like it, by outcome and score, that have a label (inverse 
 Thompson 1952), bounded by `MOST_WEIGHT`.
 """
 
+import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +27,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from riskd.errors import ModelError
 from riskd.features import MODEL_FEATURES
+from riskd.features.attribute import AttributeInput
 from riskd.learn.export import rounded_down
 
 Matrix = npt.NDArray[np.float32]
@@ -35,11 +41,18 @@ NEITHER: Final = frozenset({"gap_since_success_hours"})
 """Features that say nothing by themselves: they decide what others mean."""
 DIRECTIONS: Final = tuple(0 if name in NEITHER else -1 if name in LESS_IS_RISKIER else 1 for name in MODEL_FEATURES)
 """By feature: 1 when more is riskier, -1 when less is, 0 when neither."""
+OF_NUMBER: Final = 0
+OF_CATEGORY: Final = 1
+"""Directions of attributes: a number's is not known, a category is the odds that were learned of it."""
+PRIOR: Final = 20.0
+"""Attempts that a category's own share of attacks is weighed against: one with fewer says little of its own."""
 
 LEAST_ATTACKS: Final = 100
 """Labelled attacks below which there is no head: fewer would teach a handful of stories."""
 LEAST_HONEST: Final = 1000
 MOST_WEIGHT: Final = 20.0
+MOST_CATEGORIES: Final = 1000
+"""Values of a text attribute that are learned, the most frequent ones; others are unknown."""
 TOLERANCE: Final = 1e-4
 """Largest difference from scikit-learn, absolute, on a margin in log odds: float32 sums of some hundred leaves."""
 _BINS: Final = 10
@@ -50,8 +63,15 @@ class Labelled:
     """Labelled attempts, in the order of time."""
 
     matrix: Matrix
+    """Features, and attributes behind them."""
     attack: npt.NDArray[np.bool_]
     weight: npt.NDArray[np.float64]
+    attributes: tuple[AttributeInput, ...] = ()
+
+    @property
+    def directions(self) -> tuple[int, ...]:
+        """Return `DIRECTIONS` for all columns."""
+        return (*DIRECTIONS, *(OF_NUMBER if one.categories is None else OF_CATEGORY for one in self.attributes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +103,14 @@ def reason_against(labelled: Labelled) -> str | None:
 
 def fit_head(labelled: Labelled, *, seed: int) -> FittedHead:
     """Fit the head on labelled attempts, of which `reason_against` says nothing."""
-    fill = mildest(labelled.matrix)
+    fill = mildest(labelled.matrix, labelled.directions)
     model = HistGradientBoostingClassifier(
         max_iter=150,
         learning_rate=0.08,
         max_leaf_nodes=15,
         min_samples_leaf=20,
         l2_regularization=1.0,
-        monotonic_cst=list(DIRECTIONS),
+        monotonic_cst=list(labelled.directions),
         early_stopping=False,
         random_state=seed,
     )
@@ -104,10 +124,23 @@ def fit_head(labelled: Labelled, *, seed: int) -> FittedHead:
     return FittedHead(model, fill, len(labelled.attack) - attacks, attacks)
 
 
-def mildest(matrix: Matrix) -> npt.NDArray[np.float32]:
+def learned_categories(name: str, values: Sequence[object], attack: npt.NDArray[np.bool_]) -> AttributeInput:
+    """Learn log odds of an attack for each value of a text attribute, drawn to all attempts' by `PRIOR`."""
+    texts = [value if isinstance(value, str) else None for value in values]
+    share = (attack.sum() + 0.5) / (len(attack) + 1.0)
+    of_all, of_attacks = Counter(texts), Counter(text for text, is_one in zip(texts, attack, strict=True) if is_one)
+    odds = {}
+    for text, count in of_all.most_common(MOST_CATEGORIES + 1):
+        if text is not None:
+            risk = (of_attacks[text] + PRIOR * share) / (count + PRIOR)
+            odds[text] = round(math.log(risk / (1 - risk)), 6)
+    return AttributeInput(name, odds)
+
+
+def mildest(matrix: Matrix, directions: Sequence[int] = DIRECTIONS) -> npt.NDArray[np.float32]:
     """Return by feature what an unknown value counts as: the least risky seen, the median where none is."""
     fill = np.zeros(matrix.shape[1], dtype=np.float32)
-    for column, direction in enumerate(DIRECTIONS):
+    for column, direction in enumerate(directions):
         known = matrix[~np.isnan(matrix[:, column]), column]
         if len(known):
             fill[column] = {1: known.min, -1: known.max, 0: lambda known=known: np.median(known)}[direction]()
@@ -141,6 +174,7 @@ def with_head(forest: bytes, head: FittedHead, checked_on: Matrix) -> bytes:
     scikit-learn to `TOLERANCE` on `checked_on`, rows with NaN among them.
     """
     model = onnx.load_model_from_string(forest)
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = checked_on.shape[1]
     model.graph.node.append(
         helper.make_node("TreeEnsembleRegressor", ["x"], ["margin"], domain="ai.onnx.ml", **_trees(head))
     )

@@ -14,7 +14,10 @@ from riskd.anomaly.artifact import LIKELIHOOD, Head, Manifest, encode_manifest
 from riskd.anomaly.load import load_manifest, load_model
 from riskd.contract import Reported
 from riskd.errors import ModelError
+from riskd.evaluation import evaluate
+from riskd.explain import explain
 from riskd.features import MODEL_FEATURES
+from riskd.features.attribute import AttributeInput
 from riskd.learn.calibrate import calibrate
 from riskd.learn.export import export_forest
 from riskd.learn.head import (
@@ -24,6 +27,7 @@ from riskd.learn.head import (
     FittedHead,
     Labelled,
     fit_head,
+    learned_categories,
     mildest,
     propensity,
     reason_against,
@@ -31,6 +35,7 @@ from riskd.learn.head import (
 )
 from riskd.learn.join import join
 from riskd.learn.labelled import LabelledSample
+from riskd.policy import Policy
 from riskd.record.schema import DecisionRecord, OutcomeRecord
 from tests.attempts import NOON, attempt
 from tests.faults.artifacts import write
@@ -210,6 +215,42 @@ def test_a_manifest_that_contradicts_itself_is_refused(
     ):
         with pytest.raises(ModelError):
             encode_manifest(wrong)
+
+
+def test_it_reads_what_the_policy_declares(forest: IsolationForest, default_policy: Policy, tmp_path: Path) -> None:
+    """A category and a number of the request that go with attacks are learned, served and named in the explanation."""
+    matrix, _ = attacked(6000, 21)
+    chance = np.random.default_rng(22)
+    shop = chance.choice(["books", "phones", "gift cards"], size=6000, p=[0.6, 0.3, 0.1])
+    km = chance.exponential(20.0, size=6000).astype(np.float32)
+    attack = (chance.random(6000) < 0.02) | ((shop == "gift cards") & (km > 30.0))
+    shops = learned_categories("shop", shop.tolist(), attack)
+    assert shops.categories is not None
+    assert shops.categories["gift cards"] > shops.categories["phones"]
+    attributes = (shops, AttributeInput("km"))
+    whole = np.column_stack((matrix, [shops.encoded(one) for one in shop], km)).astype(np.float32)
+    head = fit_head(Labelled(whole, attack, np.ones(6000), attributes), seed=1)
+    isolation, margins = -forest.score_samples(matrix), head.margins(whole)
+    curve = calibrate(isolation[~attack])
+    raw = with_head(export_forest(forest, matrix[:1000]), head, whole)
+    joined = join(matrix[~attack], curve, isolation[~attack], margins[~attack])
+    told = Head(honest=head.honest, attacks=head.attacks, iterations=150)
+    write(tmp_path, raw, background=(1.0,) * WIDTH, calibration=curve, joined=joined, head=told, attributes=attributes)
+    model = load_model(tmp_path, MODEL_FEATURES)
+
+    def of(**given: str | float) -> float:
+        found = evaluate(attempt(attributes=given), default_policy, model)
+        assert found.degraded == ()
+        assert found.anomaly is not None
+        return found.anomaly
+
+    odd = of(shop="gift cards", km=60.0)
+    assert odd > of(shop="books", km=60.0)
+    assert odd > of(shop="gift cards", km=1.0)
+    assert odd > of(shop="never heard of", km=60.0) >= of(km=60.0)
+    assert of(shop=7.0, km="far") == of()
+    explained = explain(attempt(attributes={"shop": "gift cards", "km": 60.0}), default_policy, model)
+    assert {"attributes.shop", "attributes.km"} <= {line.feature for line in explained.features}
 
 
 NUMBERS = count()
