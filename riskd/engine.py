@@ -221,6 +221,7 @@ class Engine:
         for shadowed in case.evaluation.shadow:
             metrics.shadow_signals.at(shadowed.code, shadowed.state.value).inc()
         metrics.decided(case.decision.decision, case.call.request.action.name)
+        metrics.scored(case.evaluation.anomaly, case.evaluation.score, case.evaluation.unknown)
         for hit in case.evaluation.hits:
             metrics.signal_hits.at(hit.question.code).inc()
         for code in case.evaluation.exempt:
