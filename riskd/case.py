@@ -94,7 +94,7 @@ class Case:
     def take(self, seen: Observation, enricher: Enricher) -> None:
         """Take what the store knew; of a repeat that is what it knew at the first, as of which it is judged."""
         self.seen = seen
-        if seen.repeated:
+        if seen.repeated or seen.took_place:
             self.base = seen.decision_id
             self.at = datetime.fromtimestamp(seen.time, UTC)
             self.draft = enricher.draft(self.call.request, self.at, self._came)

@@ -139,8 +139,9 @@ class Engine:
 
         While its first is under way it waits for the first's record, 0.3 s at most, and is answered the same. When none
         comes (the worker was killed, or could not say), or when it comes out otherwise than what was recorded (the
-        policy, a list or the model changed), it is an attempt of its own, counted and recorded under an id of its own.
-        So no decision is answered that no record holds, and no two records have one id.
+        policy, a list or the model changed), it takes the first's place: judged from what was counted then, and
+        recorded under an id of its own. So an attempt counts once, no decision is answered that no record holds, and no
+        two records have one id.
         """
         call = replace(call, arrived=inf)
         decision: Decision | Exception = unbacked

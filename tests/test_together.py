@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from riskd.case import Call, Case
-from riskd.contract import DecideRequest, Decision
+from riskd.contract import DecideRequest, Decision, OutcomeReport, Reported
 from riskd.counterfactual import ExplainedDecision
 from riskd.errors import ConflictError, OverdueError, RecordUnavailable, RequestError, StoreUnavailable, UnbackedError
 from riskd.evaluation import evaluate
@@ -167,7 +167,7 @@ def _records(live: Live) -> list[DecisionRecord]:
 async def test_a_repeat_takes_the_place_of_what_a_killed_worker_did_not_record(
     live: Live, make_request: MakeRequest
 ) -> None:
-    """Where the first was counted and never recorded, a repeat is an attempt of its own; the next ones repeat it."""
+    """Where the first was counted and never recorded, a repeat takes its place; the next ones repeat that."""
     request = make_request(request_id="r-4")
     await _counted_only(live, request)
     assert not live.log.exists()
@@ -176,7 +176,14 @@ async def test_a_repeat_takes_the_place_of_what_a_killed_worker_did_not_record(
     (record,) = _records(live)
     assert record.decision_id == decisions[0].decision_id
     assert record.facts.history is not None
-    assert record.facts.history.attempts_5m == 2  # what the killed one counted stays counted
+    assert record.facts.history.attempts_5m == 1
+    later = await live.engine.decide(make_request(), now=NOON + timedelta(seconds=4))
+    told = find(live.log, later.decision_id)
+    assert told is not None
+    assert told.facts.history is not None
+    assert told.facts.history.attempts_5m == 2
+    report = OutcomeReport(decision_id=record.decision_id, outcome=Reported.LOGIN_SUCCEEDED)
+    assert (await live.outcomes.report(report, now=NOON + timedelta(seconds=5))).status == "accepted"
 
 
 async def test_a_storm_of_repeats_records_once(live: Live, make_request: MakeRequest) -> None:

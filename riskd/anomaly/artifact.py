@@ -63,7 +63,6 @@ class Head(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     honest: int
     attacks: int
-    iterations: int
 
 
 class ReadFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -98,6 +98,11 @@ def simulate(
         )
 
 
+def _declared_attributes() -> dict[str, str]:
+    """Attributes that the policy in use declares, by name and kind."""
+    return dict(load(policy_path(settings())).file.attributes)
+
+
 @app.command()
 def train(
     log: Annotated[
@@ -121,6 +126,13 @@ def train(
     truth: Annotated[
         Path | None,
         typer.Option(help="What is true of each decision, to measure by; default: truth.jsonl beside a folder log/."),
+    ] = None,
+    head: Annotated[
+        bool | None,
+        typer.Option(
+            "--head/--no-head",
+            help="Fit a supervised head where labels are enough; default: not on a simulation.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -147,6 +159,8 @@ def train(
             until=instant(until, "--until"),
             maturity=timedelta(days=mature_days),
             kinds=kinds(truths) if truths else None,
+            attributes=_declared_attributes(),
+            supervised=head,
             tell=lambda at: progress.update(task, completed=at.done, total=at.total, records=at.records),
         )
     if as_json:

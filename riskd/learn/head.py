@@ -95,10 +95,15 @@ def reason_against(labelled: Labelled) -> str | None:
     attacks = int(labelled.attack.sum())
     honest = len(labelled.attack) - attacks
     if attacks < LEAST_ATTACKS:
-        return f"{attacks} labelled attacks, at least {LEAST_ATTACKS} are needed"
+        return few_attacks(attacks)
     if honest < LEAST_HONEST:
         return f"{honest} labelled honest attempts, at least {LEAST_HONEST} are needed"
     return None
+
+
+def few_attacks(attacks: int) -> str:
+    """Say that so many labelled attacks are too few."""
+    return f"{attacks} labelled attacks, at least {LEAST_ATTACKS} are needed"
 
 
 def fit_head(labelled: Labelled, *, seed: int) -> FittedHead:

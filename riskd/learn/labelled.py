@@ -7,8 +7,9 @@ these have a label at all. What counts as a label, and which of several outweigh
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from riskd.facts import Facts
-from riskd.learn.head import propensity
+from riskd.learn.head import LEAST_ATTACKS, few_attacks, propensity
 from riskd.learn.replay.labels import ATTACKS, LABELS, key, told
 from riskd.record.schema import DecisionRecord, Record
 
@@ -69,7 +70,7 @@ class _Drawn:
 
 @dataclass(slots=True)
 class LabelledSample:
-    """Hears the labels first (`hear`), then takes the decisions (`take`)."""
+    """Hears the labels first (`heard`), then takes the decisions (`take`)."""
 
     most: int = MOST
     denied: int = 0
@@ -84,25 +85,32 @@ class LabelledSample:
         """Start with nothing heard."""
         self._attacks, self._any = _Lowest(self.most), _Lowest(self.most)
 
-    def hear(self, records: Iterable[Record]) -> None:
-        """Read the labels."""
+    def heard(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Read the labels in passing."""
         for record in records:
-            if isinstance(record, DecisionRecord):
-                continue
-            row = told(record)
-            if row is None:
-                continue
-            name, at, number = row
-            said = (_WEIGHTS[number], at, number)
-            self._any.offer(name, said)
-            if number in _ATTACKS:
-                self._attacks.offer(name, said)
+            row = None if isinstance(record, DecisionRecord) else told(record)
+            if row is not None:
+                name, at, number = row
+                said = (_WEIGHTS[number], at, number)
+                self._any.offer(name, said)
+                if number in _ATTACKS:
+                    self._attacks.offer(name, said)
+            yield record
 
-    def take(self, records: Iterable[Record]) -> None:
-        """Read the decisions."""
+    def too_few(self) -> str | None:
+        """Say why a second reading is not worth it; None when there may be labels enough."""
+        attacks = len(self._attacks.kept)
+        return None if attacks >= LEAST_ATTACKS else few_attacks(attacks)
+
+    def take(self, records: Iterable[Record], since: datetime | None = None, until: datetime | None = None) -> None:
+        """Read the decisions with `since` ≤ time < `until`."""
         encode = msgspec.msgpack.Encoder().encode
         for record in records:
-            if not isinstance(record, DecisionRecord):
+            if (
+                not isinstance(record, DecisionRecord)
+                or (since and record.when < since)
+                or (until and record.when >= until)
+            ):
                 continue
             if record.outcome == "deny":
                 self.denied += 1

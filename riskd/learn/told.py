@@ -52,6 +52,7 @@ def show(done: Trained, console: Console) -> None:
         f"fitted on {done.rows:,} attempts to {training.fitted_until:%Y-%m-%d}, "
         f"calibrated on {done.calibration_rows:,} later ones"
     )
+    console.print(_head(done), soft_wrap=True)
     console.print(_table(done.contest, training.attacks))
     models = done.folder.parent
     if current_version(models) == done.version:
@@ -64,6 +65,15 @@ def show(done: Trained, console: Console) -> None:
         )
 
 
+def _head(done: Trained) -> str:
+    if done.no_head is not None:
+        return f"no supervised head: {done.no_head}"
+    attacks, honest = done.metrics["head_attacks"], done.metrics["head_honest"]
+    later = done.metrics.get("head_auc_later")
+    measured = "too few later labels to measure it" if later is None else f"AUC {later:.3f} on later labels"
+    return f"supervised head on {attacks:,.0f} labelled attacks and {honest:,.0f} honest attempts; {measured}"
+
+
 def as_json(done: Trained) -> dict[str, Any]:
     """Return all as plain values."""
     return {
@@ -73,6 +83,7 @@ def as_json(done: Trained) -> dict[str, Any]:
         "rows": done.rows,
         "calibration_rows": done.calibration_rows,
         "metrics": done.metrics,
+        "no_head": done.no_head,
         "training": msgspec.to_builtins(done.training),
     }
 

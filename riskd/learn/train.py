@@ -9,7 +9,7 @@ sample and no more.
 import platform
 import statistics
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -19,19 +19,24 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from riskd.anomaly.artifact import FORMAT, Manifest, ReadFile, Training, digest_of
+from riskd.anomaly.artifact import FORMAT, Head, Manifest, ReadFile, Training, digest_of
 from riskd.errors import ModelError
 from riskd.facts import Facts
-from riskd.features import MODEL_FEATURES, Extractor, schema_hash
+from riskd.features import MODEL_FEATURES, schema_hash
 from riskd.features.population import Population, Table, hour_shares
 from riskd.learn.calibrate import LEAST_ROWS, calibrate
 from riskd.learn.contest import Result, contest, metrics
 from riskd.learn.export import export_forest, largest_difference
 from riskd.learn.forest import fit_forest
+from riskd.learn.head import with_head
+from riskd.learn.join import join
+from riskd.learn.labelled import LabelledSample
 from riskd.learn.publish import publish
 from riskd.learn.rivals import Ecod, Hbos
 from riskd.learn.rows import FEWEST, MATURITY, SAMPLE, SHARE, Kinds, Trusted, TrustedSample
 from riskd.learn.sources import Reading, Source, sources
+from riskd.learn.supervise import Supervised, supervise
+from riskd.learn.vectors import vectors
 from riskd.record.reader import ReadReport
 from riskd.record.schema import Record
 
@@ -43,9 +48,9 @@ last one of the rows."""
 _CHECKED_ROWS = 8192
 _NAMED_FILES = 1000
 """Files that a manifest names; of more it keeps the number and one digest."""
+_NO_HEAD = Supervised("a simulation's labels say how its attackers were written, not how yours behave")
 _EVERY = 10_000
 """Records between two reports of progress."""
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ class Trained:
     """As it stands in the manifest."""
     contest: list[Result]
     """How the forest did beside simple rivals, the forest first."""
+    no_head: str | None
+    """Why there is no supervised head; None when there is one."""
 
 
 @dataclass(slots=True)
@@ -115,6 +122,8 @@ def train(
     until: datetime | None = None,
     maturity: timedelta = MATURITY,
     kinds: Kinds | None = None,
+    attributes: Mapping[str, str] | None = None,
+    supervised: bool | None = None,
     tell: Callable[[Progress], None] = lambda _progress: None,
 ) -> Trained:
     """Train on the log's decisions from `since` to `until` and put the result into `models`.
@@ -122,13 +131,20 @@ def train(
     `log` are folders, files, globs and URIs. `source` says in words where it came from, `native` whether it is this
     deployment's own traffic and no simulation; `samples` is how many rows each tree sees; decisions younger than
     `maturity` at the end of the log teach nothing, outcomes count to its very end. `kinds` are the attacks among the
-    decisions, where that is known: they are measured on, and not left out. Raises ConfigError for a log that is not
-    there, ModelError when it holds too few trusted attempts or the artifact would not equal the forest.
+    decisions, where that is known: they are measured on, and not left out.
+
+    Where the log holds enough labels a supervised head is fitted, unless `supervised` is False: the default for a
+    simulation, whose labels say how its attackers were written. It may read the `attributes` that the policy declares,
+    by name and kind.
+
+    Raises ConfigError for a log that is not there, ModelError when it holds too few trusted attempts or the artifact
+    would not equal what was fitted.
     """
     asked = [log] if isinstance(log, str | Path) else log
     reading = _Log(sources(asked), tell)
     sample = TrustedSample(maturity=maturity, now=now, since=since, until=until, kinds=kinds)
-    sample.take(reading.records())
+    labels = LabelledSample()
+    sample.take(labels.heard(reading.records()))
     rows = sample.rows()
     if len(rows) * CALIBRATION_SHARE < LEAST_ROWS:
         raise ModelError(_too_few(asked, len(rows), sample, reading.report, maturity))
@@ -141,6 +157,14 @@ def train(
     forest = fit_forest(fitted, ranks, trees=trees, samples=samples, seed=seed)
     raw = export_forest(forest, matrix[:_CHECKED_ROWS])
     scores = -forest.score_samples(held_out)
+    curve = calibrate(scores)
+    taught = _NO_HEAD
+    if native if supervised is None else supervised:
+        taught = _supervised(labels, reading, sample, population, attributes or {}, cut=rows[split].when, seed=seed)
+    whole = taught.inputs(facts, matrix)
+    if taught.head is not None:
+        raw = with_head(raw, taught.head, whole[:_CHECKED_ROWS])
+    margins = None if taught.head is None else taught.head.margins(whole[split:])
     attacks = [(kind, row.facts) for kind, row in sample.attacks() if row.when >= rows[split].when]
     results = contest(
         {"forest": lambda x: -forest.score_samples(x), "ecod": Ecod(fitted).scores, "hbos": Hbos(fitted).scores},
@@ -148,13 +172,17 @@ def train(
         vectors([attempt for _, attempt in attacks], population),
         [kind for kind, _ in attacks],
     )
-    measured = {
-        "largest_difference_from_scikit_learn": largest_difference(forest, raw, held_out[-_CHECKED_ROWS:]),
-        "calibration_rows": float(len(held_out)),
-        "unknown_share": float(np.isnan(matrix).mean()),
-        "raw_score_median": statistics.median(scores.tolist()),
-        "raw_score_99": float(np.quantile(scores, 0.99)),
-    } | metrics(results)
+    measured = (
+        {
+            "largest_difference_from_scikit_learn": largest_difference(forest, raw, held_out[-_CHECKED_ROWS:]),
+            "calibration_rows": float(len(held_out)),
+            "unknown_share": float(np.isnan(matrix).mean()),
+            "raw_score_median": statistics.median(scores.tolist()),
+            "raw_score_99": float(np.quantile(scores, 0.99)),
+        }
+        | metrics(results)
+        | taught.metrics
+    )
     options = {
         "trees": trees, "samples": samples, "seed": seed, "maturity_days": maturity / timedelta(days=1),
         "since": None if since is None else since.isoformat(), "until": None if until is None else until.isoformat(),
@@ -192,29 +220,38 @@ def train(
         source=source,
         sha256=digest,
         background=_medians(fitted),
-        calibration=calibrate(scores),
+        calibration=curve,
         population=population,
+        joined=join(held_out, curve, scores, margins) if native or margins is not None else None,
+        attributes=taught.attributes,
+        head=None if taught.head is None else Head(honest=taught.head.honest, attacks=taught.head.attacks),
         training=training,
     )
     folder = publish(models, raw, manifest)
     refused = reading.report.refused.total()
     return Trained(
-        manifest.version, folder, sample.decisions, refused, split, len(held_out), measured, training, results
-    )
+        manifest.version, folder, sample.decisions, refused, split, len(held_out), measured, training, results,
+        taught.reason,
+    )  # fmt: skip
 
 
-def vectors(facts: Sequence[Facts], population: Population) -> npt.NDArray[np.float32]:
-    """Compute the model's vector of each attempt, NaN for unknown; a feature that fails on one is unknown there."""
-    extract = Extractor(population)
-    columns = [extract.names.index(name) for name in MODEL_FEATURES]
-    matrix = np.full((len(facts), len(columns)), np.nan, dtype=np.float32)
-    for row, attempt in enumerate(facts):
-        values, _ = extract(attempt)
-        for column, index in enumerate(columns):
-            value = values[index]
-            if isinstance(value, int | float):
-                matrix[row, column] = min(max(value, -_LARGEST), _LARGEST)  # a forest fits on no infinity
-    return matrix
+def _supervised(
+    labels: LabelledSample,
+    reading: "_Log",
+    sample: TrustedSample,
+    population: Population,
+    attributes: Mapping[str, str],
+    *,
+    cut: datetime,
+    seed: int,
+) -> Supervised:
+    """Read the log once more for what the labels are about, if there are enough of them."""
+    reason = labels.too_few()
+    if reason is not None:
+        return Supervised(reason)
+    again = _Log(reading.files, reading.tell)
+    labels.take(again.records(), *sample.span())
+    return supervise(labels, population, attributes, cut=cut, seed=seed)
 
 
 def _split(rows: Sequence[Trusted], begin: datetime, end: datetime) -> int:

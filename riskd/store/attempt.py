@@ -53,7 +53,7 @@ class Attempt(Struct, frozen=True, array_like=True, kw_only=True):
     hop_window_s: float = 1800.0
     """How soon after its own circumstances were last seen a session in other circumstances has hopped."""
     instead: str | None = None
-    """Id of a decision on the same request that no record backs: this attempt takes its place, and counts anew."""
+    """Id of a decision on the same request that no record backs: this one takes its place, with all that it counted."""
 
 
 class Settlement(Struct, frozen=True, array_like=True, kw_only=True):
@@ -88,3 +88,5 @@ class Observation(Struct, frozen=True, array_like=True, kw_only=True):
     """The store came back without its history: what is not known says nothing."""
     answered: str | None = None
     """Of a repeat, what `Store.note_answered` noted of the request last; None when nobody did."""
+    took_place: bool = False
+    """The attempt takes the place of one that was counted before: these are its values, under an id of its own."""

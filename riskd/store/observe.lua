@@ -4,7 +4,8 @@
 -- ARGV[2]: the attempt, ARGV[3]: seconds an attempt waits for its outcome; ARGV[4], ARGV[5]: the policy's velocities and
 -- what the attempt adds to each, where there are any. The fields of the attempt are locals, put in front of this text, and
 -- so is windows.lua.
--- Answer: {0 counted | 1 repeated | 2 conflict, epoch, msgpack of the observation[, what was noted as answered]}.
+-- Answer: {0 counted | 1 repeated | 2 conflict | 3 takes the place of a repeated one, epoch, msgpack of the observation[,
+-- what was noted as answered]}.
 local MINUTES_5, MINUTES_10, HOUR, DAY = 300, 600, 3600, 86400
 local MEMORY = 180 * DAY
 local SMALL = 120 -- members; the server keeps sets of up to 128 in a compact form
@@ -22,9 +23,18 @@ if key.q then
     if digest ~= request_digest then
       return {2, epoch, ''}
     end
-    if not instead or cmsgpack.unpack(answer)[1] ~= instead then
+    local from, to = string.find(answer, instead or '', 1, true)
+    -- Only the whole request's own entry says whose place is taken, and its entities keep what they counted.
+    if not instead or not from or from > 8 or not (key.e or ARGV[1] == 'q') then
       return {1, epoch, answer, call('GET', key.q .. ':d')}
     end
+    if key.o then
+      call('SET', key.o, ARGV[2], 'EX', ARGV[3])
+    end
+    answer = string.sub(answer, 1, from - 1) .. decision_id .. string.sub(answer, to + 1)
+    call('SET', key.q, pack(digest, answer), 'EX', DAY)
+    call('DEL', key.q .. ':d')
+    return {3, epoch, answer}
   end
 end
 
@@ -350,8 +360,5 @@ local answer = array(ARGV[4] and 8 or 7, table.concat({
 }))
 if key.q then
   call('SET', key.q, pack(request_digest, answer), 'EX', DAY)
-  if instead then
-    call('DEL', key.q .. ':d')
-  end
 end
 return {0, epoch, answer}

@@ -26,7 +26,7 @@ OUTCOME_WINDOW_S: Final = 7 * 86400
 """How long an attempt waits for its outcome, unless the caller says otherwise."""
 REPEATABLE_S: Final = 86400
 """How long a request's id is known for a repeat, as in the script."""
-COUNTED, REPEATED, CONFLICT = range(3)
+COUNTED, REPEATED, CONFLICT, TOOK_PLACE = range(4)
 
 _Seen = tuple[Observation, bytes | None]
 """What is known, and the epoch of the history it comes from."""
@@ -183,6 +183,7 @@ class Store:
             velocities=velocities.joined(counts, [part.velocities for part, _ in parts.values()]),
             repeated=first.repeated,
             answered=first.answered,
+            took_place=first.took_place,
         )
         return seen, parts["e"][1][1]
 
@@ -194,6 +195,8 @@ class Store:
             seen = self._observation(packed)
         except msgspec.DecodeError as error:
             raise StoreUnavailable(f"the store holds what riskd did not write ({error})") from error
+        if status == TOOK_PLACE:
+            return replace(seen, took_place=True)
         if status != REPEATED:
             return seen
         return replace(seen, repeated=True, answered=None if reply[3] is None else reply[3].decode(errors="replace"))

@@ -161,7 +161,7 @@ def artifact(forest: IsolationForest, head: FittedHead, folder: Path) -> Manifes
         background=(1.0,) * WIDTH,
         calibration=curve,
         joined=join(honest, curve, isolation, margins),
-        head=Head(honest=head.honest, attacks=head.attacks, iterations=150),
+        head=Head(honest=head.honest, attacks=head.attacks),
     )
     return load_manifest(folder, made.name)
 
@@ -234,7 +234,7 @@ def test_it_reads_what_the_policy_declares(forest: IsolationForest, default_poli
     curve = calibrate(isolation[~attack])
     raw = with_head(export_forest(forest, matrix[:1000]), head, whole)
     joined = join(matrix[~attack], curve, isolation[~attack], margins[~attack])
-    told = Head(honest=head.honest, attacks=head.attacks, iterations=150)
+    told = Head(honest=head.honest, attacks=head.attacks)
     write(tmp_path, raw, background=(1.0,) * WIDTH, calibration=curve, joined=joined, head=told, attributes=attributes)
     model = load_model(tmp_path, MODEL_FEATURES)
 
@@ -295,8 +295,9 @@ def test_labels_find_their_decisions() -> None:
         outcome(denied, Reported.STEP_UP_FAILED),
     ]
     sample = LabelledSample()
-    for reading in (sample.hear, sample.take):
-        reading([fraud, disowned, honest, silent, denied, *told])
+    log = [fraud, disowned, honest, silent, denied, *told]
+    assert list(sample.heard(log)) == log
+    sample.take(log)
     rows = sample.rows()
     assert [facts.subject.token for facts in rows.facts] == [d.facts.subject.token for d in (fraud, disowned, honest)]
     assert rows.attack.tolist() == [True, True, False]
@@ -310,7 +311,8 @@ def test_a_flood_of_labels_stays_bounded() -> None:
     told = [outcome(d, Reported.CONFIRMED_FRAUD if n < 30 else Reported.LOGIN_SUCCEEDED)
             for n, d in enumerate(decisions) if n < 30 or n % 3 == 0]  # fmt: skip
     sample = LabelledSample(most=200)
-    sample.hear(told)
+    assert len(list(sample.heard(told))) == len(told)
+    assert sample.too_few() == "30 labelled attacks, at least 100 are needed"
     sample.take(decisions)
     rows = sample.rows()
     assert rows.attack.sum() == 30

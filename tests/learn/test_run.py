@@ -18,7 +18,8 @@ from riskd.learn.rows import TrustedSample
 from riskd.learn.simulate.attempt import HONEST, KINDS
 from riskd.learn.simulate.run import Simulated, simulate
 from riskd.learn.simulate.stream import Size
-from riskd.learn.train import Trained, train, vectors
+from riskd.learn.train import Trained, train
+from riskd.learn.vectors import vectors
 from riskd.policy import Policy
 from riskd.record.reader import ReadReport, read
 from riskd.record.schema import DecisionRecord

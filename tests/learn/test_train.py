@@ -21,7 +21,8 @@ from riskd.features import MODEL_FEATURES
 from riskd.learn.rows import FEWEST, Kinds
 from riskd.learn.simulate.run import Simulated
 from riskd.learn.told import as_json, kinds, truths_beside
-from riskd.learn.train import Progress, Trained, train, vectors
+from riskd.learn.train import Progress, Trained, train
+from riskd.learn.vectors import vectors
 from riskd.record.parquet import export
 from riskd.record.reader import read, read_lines
 from riskd.record.schema import DecisionRecord

@@ -174,6 +174,20 @@ class Repeats:
         with pytest.raises(ConflictError):
             await store.observe(attempt(request_id="r", request_digest="e", subject="eve"))
 
+    async def test_a_repeat_takes_the_place_of_what_it_repeats(self, store: Store) -> None:
+        """What no record backs gets another's id with all that it counted; of two who want its place one gets it."""
+        first = await store.observe(attempt(NOW - 60, request_id="r", request_digest="d", payload="p"))
+        store.note_answered("r", "once")
+        same = {"request_id": "r", "request_digest": "d", "payload": "p", "instead": first.decision_id}
+        wanting = [attempt(NOW, **same), attempt(NOW, **same)]
+        one, other = [await store.observe(each) for each in wanting]
+        assert (one.took_place, one.repeated, one.decision_id) == (True, False, wanting[0].decision_id)
+        assert (other.took_place, other.repeated, other.answered) == (False, True, None)
+        assert other.decision_id == one.decision_id
+        assert (one.time, one.history, one.payload) == (first.time, first.history, first.payload)
+        assert (await history(store)).attempts_5m == 2
+        assert await report(store, one, "login_succeeded") == "accepted"
+
     async def test_an_anonymous_repeat_is_known_too(self, store: Store) -> None:
         """Without any subject the request id alone finds the first answer."""
         first = await store.observe(attempt(subject=None, request_id="r{}", request_digest="d"))

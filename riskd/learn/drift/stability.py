@@ -24,7 +24,8 @@ FLOOR_Z = 3.090232
 Z = 1.959964
 """Two-sided 95 %."""
 _SMOOTHING = 0.5
-"""Added to every bin (Krichevsky and Trofimov 1981), so that a bin that was empty makes no infinity."""
+"""Decisions per bin (Krichevsky and Trofimov 1981) that each period borrows, so that an empty bin makes no infinity.
+They are spread as both periods together are: spread evenly, a few decisions would seem to fill every rare bin."""
 _DROP = 3.841459
 """χ² with one degree of freedom, 95 %: how much likelihood the days lose that the change may as well have been on."""
 
@@ -76,7 +77,8 @@ def terms(then: Counts, now: Counts) -> npt.NDArray[np.float64]:
     """Return what each bin adds to the index; nothing, where it is empty on both sides."""
     found = np.zeros(len(then))
     used = (then + now) > 0
-    p, q = _shares(then[used]), _shares(now[used])
+    both = (then + now)[used]
+    p, q = _shares(then[used], both), _shares(now[used], both)
     found[used] = (q - p) * np.log(q / p)
     return found
 
@@ -185,8 +187,8 @@ def _likelihood(counts: Counts) -> npt.NDArray[np.float64]:
     return likelihood
 
 
-def _shares(counts: Counts) -> npt.NDArray[np.float64]:
-    raised = counts + _SMOOTHING
+def _shares(counts: Counts, both: Counts) -> npt.NDArray[np.float64]:
+    raised = counts + _SMOOTHING * len(counts) * both / both.sum()
     shares: npt.NDArray[np.float64] = raised / raised.sum()
     return shares
 

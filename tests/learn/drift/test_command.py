@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 import riskd.cli.drift
-from riskd.cli.root import app
+from riskd.cli.root import app, console
 from riskd.errors import ConfigError
 from riskd.facts import PlaceFacts
 from riskd.record.schema import DecisionRecord, Record
@@ -33,7 +33,7 @@ def drift(log: Path, *words: str | Path) -> Result:
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RISKD_MODELS_DIR", str(MODELS))
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(console, "width", 120)
 
 
 def nowhere(record: DecisionRecord) -> DecisionRecord:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -77,7 +78,9 @@ def test_shares_are_those_of_the_log(quiet: Report, steady: list[Record]) -> Non
     for one in quiet.measures:
         assert sum(bin_.now for bin_ in one.bins) == pytest.approx(1)
         assert sum(bin_.psi for bin_ in one.bins) == pytest.approx(one.psi)
-    tails = [rate(quiet, f"anomaly above {tail:g}").now for tail in (0.9, 0.99, 0.999)]
+    shares = {one.name: one.now for one in quiet.rates}
+    tails = [shares.get(f"anomaly above {tail:g}", 0.0) for tail in (0.9, 0.99, 0.999)]
+    assert tails[0] > 0
     assert tails == sorted(tails, reverse=True)
 
 
@@ -123,10 +126,13 @@ def test_a_change_before_the_first_day_looked_at_is_said_so(steady: list[Record]
 def test_a_small_sample_is_no_alarm(steady: list[Record], model: Model, tmp_path: Path) -> None:
     """Some thirty decisions that look quite otherwise by chance are noise, and fail no build."""
     first = [record for record in steady if record.when < day(28)]
-    few = [record for record in steady if record.when >= day(28)][:60]
+    # From all over the very month they are held against: whatever looks otherwise is chance.
+    decisions = [record for record in first if isinstance(record, DecisionRecord)]
+    month = timedelta(days=28)
+    few = [replace(one, evaluated_at=one.evaluated_at + month) for one in Random(1).sample(decisions, 40)]  # noqa: S311
     report = look(write(tmp_path / "log.jsonl", [*first, *few]), model)
-    assert max(one.psi for one in report.measures) > 0.25
-    assert report.over(0.25) == []
+    assert max(one.psi for one in report.measures) > 0.1
+    assert {one.name for one in report.over(0.25)} <= {"reported"}  # nobody has reported on them yet
 
 
 def test_another_model_or_policy_is_named_and_moves_nothing(

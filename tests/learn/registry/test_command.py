@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from riskd.cli import main
+from riskd.cli.root import console
 from riskd.learn.registry.history import read_history
 from riskd.learn.simulate.run import Simulated
 from tests.learn.registry.conftest import ALARMED, CALM, Shelf
@@ -32,7 +33,7 @@ def riskd(shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     shelf.models.parent.mkdir(exist_ok=True)
     monkeypatch.chdir(shelf.models.parent)
     monkeypatch.setenv("RISKD_MODELS_DIR", str(shelf.models))
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr(console, "width", 160)
 
     def run(*words: str | Path, **environment: str) -> Done:
         with monkeypatch.context() as patch:
