@@ -1,0 +1,1 @@
+"""The likelihood core: does an attacker explain this attempt better than the subject's own history does?"""

@@ -1,0 +1,118 @@
+"""A stand-in for the store: what it would have answered of any attempt at any time, from confirmed attempts alone.
+
+A log tells what the store knew of what was presented. Of what an attacker would have presented in its place it tells
+nothing: that is rebuilt here from the subject's confirmed attempts, with the store's bounds and memory.
+"""
+
+from collections.abc import Callable
+from math import cos, log, pi, sin
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from riskd.facts import Facts, SubjectHistory
+from riskd.features.likelihood.states import MEMORY_S
+from riskd.features.likelihood.tables import DAY_S
+
+_BOUNDS: Final[dict[str, int]] = {
+    "ip": 50, "network": 20, "country": 20, "client": 20, "family": 20, "os": 10, "kind": 5,
+}  # fmt: skip
+"""How many of each kind are known, as in the store's script."""
+_PRESENTED: Final[dict[str, Callable[[Facts], str | None]]] = {
+    "ip": lambda facts: facts.network.ip,
+    "network": lambda facts: facts.network.key,
+    "country": lambda facts: facts.place.country,
+    "client": lambda facts: facts.device.client,
+    "family": lambda facts: facts.device.family,
+    "os": lambda facts: facts.device.os_family,
+    "kind": lambda facts: facts.device.kind,
+}
+_TOLD: Final = ("ip", "network", "country", "client", "family")
+"""Kinds of which the store answers the age; of the others only the count."""
+_UNCOUNTED: Final[dict[str, Any]] = {
+    name: 0
+    for name in (
+        *("known_devices", "known_families", "known_ips", "known_networks", "known_countries", "known_languages"),
+        *("known_recipients", "family_count", "network_count", "country_count", "hour_count", "rtt_count"),
+        *("amount_count", "attempts_5m", "attempts_1h", "attempts_24h", "ips_5m", "ips_1h", "ips_24h"),
+        *("failures_10m", "failures_1h", "failure_ips_1h", "sensitive_10m"),
+    )
+} | dict.fromkeys(
+    (
+        *("device_age_s", "device_family", "family_age_s", "ip_age_s", "network_age_s", "country_age_s"),
+        *("language_age_s", "recipient_age_s", "rtt_mean_log_ms", "rtt_sd_log_ms", "amount_median", "amount_p99"),
+        *("success_after_failures_age_s", "contact_change_age_s", "password_change_age_s", "factor_change_age_s"),
+        *("recipient_added_age_s", "session_age_s", "session_hop_age_s", "reported_age_s", "replayed_age_s"),
+        *("first_confirmed_age_s", "last_confirmed_age_s"),
+    )
+) | {"hour_sin": 0.0, "hour_cos": 0.0, "amount_24h": 0.0, "places": (), "sessions": ()}  # fmt: skip
+
+
+class Past:
+    """One subject's confirmed habits."""
+
+    __slots__ = ("_cos", "_first", "_held", "_last", "_rtt", "_sin", "confirmed", "token")
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+        self.confirmed = 0
+        self._first = self._last = self._sin = self._cos = 0.0
+        self._held: dict[str, dict[str, tuple[float, int, int | None]]] = {kind: {} for kind in _BOUNDS}
+        self._rtt: dict[str, tuple[int, float]] = {}
+
+    def learn(self, facts: Facts) -> None:
+        """Take in a confirmed attempt; attempts come in the order of time."""
+        time = facts.time.timestamp()
+        self._first = time if not self.confirmed else self._first
+        self.confirmed += 1
+        self._last = time
+        angle = 2 * pi * (time % DAY_S) / DAY_S
+        self._sin += sin(angle)
+        self._cos += cos(angle)
+        major = facts.device.browser_major
+        for kind, held in self._held.items():
+            value = _PRESENTED[kind](facts)
+            if value is None:
+                continue
+            _, count, newest = held.get(value, (0.0, 0, None))
+            if not count and len(held) >= _BOUNDS[kind]:
+                del held[min(held, key=lambda other: held[other][0])]
+            held[value] = (time, count + 1, major if newest is None else max(newest, major or 0))
+        if facts.device.rtt_ms is not None and facts.place.country is not None:
+            count, mean = self._rtt.get(facts.place.country, (0, 0.0))
+            x = log(max(facts.device.rtt_ms, 0.1))
+            self._rtt[facts.place.country] = (count + 1, mean + (x - mean) / (count + 1))
+
+    def answer(self, facts: Facts) -> SubjectHistory:
+        """Return the history that the store would answer to this attempt; what the likelihood core does not read is 0."""
+        time = facts.time.timestamp()
+        known: dict[str, Any] = _UNCOUNTED | self.presented(facts)
+        if self.confirmed:
+            remembered = time - self._last <= MEMORY_S
+            known |= {"first_confirmed_age_s": time - self._first, "last_confirmed_age_s": max(0.0, time - self._last)}
+            known |= {"hour_sin": self._sin, "hour_cos": self._cos, "hour_count": self.confirmed if remembered else 0}
+            plural = {"ip": "ips", "network": "networks", "country": "countries", "client": "clients"}
+            known |= {f"known_{name}": len(self._held[kind]) for kind, name in plural.items()}
+            known["known_families"] = len(self._held["family"])
+        return SubjectHistory(token=self.token, confirmed=self.confirmed, **known)
+
+    def within(self, history: SubjectHistory, facts: Facts) -> SubjectHistory:
+        """Return a history as the store answered it, but of what these facts present."""
+        return replace(history, **self.presented(facts))
+
+    def presented(self, facts: Facts) -> dict[str, Any]:
+        """Return the fields of a history that depend on what is presented."""
+        time = facts.time.timestamp()
+        told: dict[str, Any] = {}
+        for kind, held in self._held.items():
+            value = _PRESENTED[kind](facts)
+            last, count, major = (0.0, 0, None) if value is None else held.get(value, (0.0, 0, None))
+            if not count or time - last > MEMORY_S:
+                last, count, major = time, 0, None
+            told[f"{kind}_count"] = count
+            if kind in _TOLD:
+                told[f"{kind}_age_s"] = max(0.0, time - last) if count else None
+            if kind == "client":
+                told["client_major"] = major
+        count, mean = self._rtt.get(facts.place.country or "", (0, 0.0))
+        return told | {"rtt_count": count, "rtt_mean_log_ms": mean if count else None}
