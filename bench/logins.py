@@ -1,4 +1,4 @@
-"""A generated log of logins, in the columns of `rba_like_seed1.csv.gz`, as facts with the history a store would answer."""
+"""A generated log of logins, in the columns of `rba_like_seed1.csv.gz`, as facts with what a store would answer."""
 
 import csv
 import gzip

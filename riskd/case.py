@@ -220,6 +220,10 @@ def _attempt(draft: Draft, plan: Plan, *, at: datetime, now: datetime) -> Attemp
         currency=action.currency,
         sensitive=plan.sensitive,
         change=plan.change,
+        client=device.client,
+        os_family=device.os_family,
+        kind=device.kind,
+        browser_major=device.browser_major,
     )
 
 

@@ -15,11 +15,13 @@ MAX_LENGTH = 1024
 """Characters of a user agent that are read; longer ones are cut before any parsing."""
 CACHED_USER_AGENTS = 4_096
 """User agents that are kept at hand as read; others cost 0.1 ms."""
+MAX_MODEL = 32
 UNKNOWN = "Other"
 """The parser's word for a family it does not know."""
 _FROZEN_IOS = "18.6"
 _IOS_BEHIND_IT = 26
 _NO_DEVICE = parse_device(UNKNOWN, None, None)
+_NO_BRAND = frozenset({None, "Generic", "Generic_Android", "Generic_Android_Tablet", "Spider"})
 _REDUCED_ANDROID = re.compile(r"; Android 10; K\)")
 
 
@@ -36,6 +38,8 @@ class Agent(Struct, frozen=True):
     """None also where browsers freeze the version: macOS 10.15, Android 10 `K`, iOS 18.6 (see `_os_major`)."""
     browser_family: str | None
     browser_major: int | None
+    model: str | None
+    """Model of the device, at most 32 characters; None where it names none, or only what kind of device it is."""
 
 
 def read_user_agent(text: str) -> Agent:
@@ -56,6 +60,7 @@ def _read(text: str) -> Agent:
         os_major=_os_major(agent, browser_major),
         browser_family=None if agent.browser.family == UNKNOWN else agent.browser.family,
         browser_major=browser_major,
+        model=_model(agent),
     )
 
 
@@ -82,6 +87,13 @@ def _kind(agent: UserAgent) -> str:
     if agent.is_mobile:
         return "mobile"
     return "desktop" if agent.is_pc else "other"
+
+
+def _model(agent: UserAgent) -> str | None:
+    said: str | None = agent.device.model
+    if not said or agent.device.brand in _NO_BRAND:
+        return None
+    return said[:MAX_MODEL]
 
 
 def _os_major(agent: UserAgent, browser_major: int | None) -> int | None:

@@ -21,9 +21,10 @@ from riskd.anomaly.artifact import FORMAT, Manifest, digest_of
 from riskd.errors import ModelError
 from riskd.facts import Facts
 from riskd.features import MODEL_FEATURES, Extractor, schema_hash
-from riskd.features.population import Population, Table, hour_shares
+from riskd.features.population import Population
 from riskd.learn.calibrate import LEAST_ROWS, calibrate
 from riskd.learn.export import export_forest, largest_difference
+from riskd.learn.likelihood import learn_population
 from riskd.learn.publish import publish
 from riskd.learn.rows import TrustedSample
 from riskd.record.reader import ReadReport, read
@@ -76,7 +77,7 @@ def train(
         raise ModelError(
             f"{log}: {len(facts)} trusted attempts, at least {round(LEAST_ROWS / CALIBRATION_SHARE)} are needed"
         )
-    population = _population(facts[:split], native=native)
+    population = learn_population(facts, split, native=native, seed=seed)
     matrix = vectors(facts, population)
     fitted, held_out = matrix[:split], matrix[split:]
     forest = IsolationForest(n_estimators=trees, max_samples=min(samples, split), random_state=seed).fit(fitted)
@@ -126,16 +127,6 @@ def vectors(facts: Sequence[Facts], population: Population) -> npt.NDArray[np.fl
             if isinstance(value, int | float):
                 matrix[row, column] = value
     return matrix
-
-
-def _population(facts: Sequence[Facts], *, native: bool) -> Population:
-    return Population(
-        native=native,
-        country=Table.of(attempt.place.country for attempt in facts),
-        network=Table.of(attempt.network.key for attempt in facts),
-        family=Table.of(attempt.device.family for attempt in facts),
-        hour=hour_shares(attempt.time.hour for attempt in facts),
-    )
 
 
 def _medians(matrix: npt.NDArray[np.float32]) -> tuple[float | None, ...]:

@@ -52,6 +52,12 @@ class Attempt(Struct, frozen=True, array_like=True, kw_only=True):
     """How long ago another session may have been seen to be a live one."""
     hop_window_s: float = 1800.0
     """How soon after its own circumstances were last seen a session in other circumstances has hopped."""
+    client: str | None = None
+    """What the client looks like at any version."""
+    os_family: str | None = None
+    kind: str | None = None
+    """mobile, tablet, desktop or other."""
+    browser_major: int | None = None
 
 
 class Settlement(Struct, frozen=True, array_like=True, kw_only=True):

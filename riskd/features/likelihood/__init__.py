@@ -1,1 +1,1 @@
-"""The likelihood core: does an attacker explain this attempt better than the subject's own history does?"""
+"""The likelihood core: how much better an attacker explains an attempt than the subject's own history does."""

@@ -77,7 +77,7 @@ def place_ratios(
         vpn = naive / p_network * within * (history.country_count + p_country) / (n + 1.0) if p_network else 0.0
     elif state <= s.KNOWN_COUNTRY:
         share = (history.country_count + p_country) / (n + 1.0)
-        p = own[state] if state == s.LAST_COUNTRY else own[state] * share
+        p = own[state] if state == s.LAST_COUNTRY else min(own[state] * share, own[s.LAST_COUNTRY])
         naive, vpn, targeted = p_country / p, share / p, 1.0
     elif state == s.NEW_COUNTRY:
         naive, vpn, targeted = 1.0 / own[state], 0.0, 1.0
@@ -87,22 +87,24 @@ def place_ratios(
     return naive, vpn, targeted, 0.0 if rare is None else naive * rare
 
 
-def _near(
-    state: int, own: s.Shares, history: SubjectHistory, p_network: float, address: float
-) -> tuple[float, float]:
-    """Ratios of the naive and the targeted attacker where address or network is known."""
+def _near(state: int, own: s.Shares, history: SubjectHistory, p_network: float, address: float) -> tuple[float, float]:
+    """Ratios of the naive and the targeted attacker where address or network is known.
+
+    A thing that is known of old is never likelier than the one of the last success.
+    """
     n = float(history.confirmed)
-    share = (history.network_count + p_network) / (n + 1.0)
+    share = (max(history.network_count, 1) + p_network) / (n + 1.0)
     last = own[s.LAST_IP] + own[s.LAST_NETWORK]
     if state == s.LAST_IP:
         return p_network * address / own[state], last * address / own[state]
     if state == s.KNOWN_IP:
-        p = own[state] * max(history.ip_count, 1) / n
+        p = min(own[state] * max(history.ip_count, 1) / n, own[s.LAST_IP])
         world = share * (own[s.KNOWN_IP] + own[s.KNOWN_NETWORK] + own[s.LAST_NETWORK])
         return p_network * address / p, world * address / p
     if state == s.LAST_NETWORK:
         return p_network / own[state], last / own[state]
-    return p_network / (own[state] * share), (own[s.KNOWN_IP] + own[s.KNOWN_NETWORK]) / own[state]
+    p = min(own[state] * share, own[s.LAST_NETWORK])
+    return p_network / p, (own[s.KNOWN_IP] + own[s.KNOWN_NETWORK]) / own[state]
 
 
 def client_ratios(
@@ -127,15 +129,23 @@ def client_ratios(
             p *= max(count, 1) / n
         strayed, stale = _version_ratios(device, history, t)
         return everybody / p * strayed, stale
+    return _new_client(state, own, device, history, population, t), 1.0
+
+
+def _new_client(
+    state: int, own: s.Shares, device: DeviceFacts, history: SubjectHistory, population: Population, t: Likelihood
+) -> float:
+    """p(client | a stranger) / p(client | subject) of a client that is not known."""
+    n = float(history.confirmed)
     if state == s.KNOWN_FAMILY:
-        return population.family.probability(device.family) / (p * max(history.family_count, 1) / n), 1.0
+        return population.family.probability(device.family or "") * n / (own[state] * max(history.family_count, 1))
     if not history.known_clients:
-        return 1.0 / (own[s.KNOWN_OS] + own[s.KNOWN_KIND] + own[s.NEW_KIND]), 1.0
+        return 1.0 / (own[s.KNOWN_OS] + own[s.KNOWN_KIND] + own[s.NEW_KIND])
     if state == s.KNOWN_OS:
-        return t.os.get(device.os_family or "", t.least) / (p * history.os_count / n), 1.0
+        return t.os.get(device.os_family or "", t.least) * n / (own[state] * history.os_count)
     if state == s.KNOWN_KIND:
-        return t.kind.get(device.kind or "", t.least) / (p * history.kind_count / n), 1.0
-    return 1.0 / p, 1.0
+        return t.kind.get(device.kind or "", t.least) * n / (own[state] * history.kind_count)
+    return 1.0 / own[state]
 
 
 def _version_ratios(device: DeviceFacts, history: SubjectHistory, t: Likelihood) -> tuple[float, float]:

@@ -58,7 +58,7 @@ class Weights(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Likelihood(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Shares among honest attempts. Raises ValueError, and so is refused when decoded, for tables that are not whole."""
+    """Shares among honest attempts; tables that are not whole raise ValueError, and are refused when decoded."""
 
     place: tuple[tuple[Row, ...], ...]
     """[habit][class of the gap since the last success][state of the place]."""
@@ -87,6 +87,7 @@ class Likelihood(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     weights: Weights = Weights()
 
     def __post_init__(self) -> None:
+        """Refuse what is not whole."""
         _whole("place", (row for habit in self.place for row in habit), PLACE_STATES, HABITS * GAP_CLASSES)
         _whole("client", self.client, CLIENT_STATES, EQUIPMENTS)
         _whole("drift", self.drift, STEPS, GAP_CLASSES)

@@ -60,7 +60,7 @@ class Attackers:
         rarity: tuple[float, float] = RARITY,
     ) -> None:  # fmt: skip
         self._facts, self._first, self._last, self._until = facts, first, last, until
-        self._whose, self._rarity, self._random = whose, rarity, Random(seed)
+        self._whose, self._rarity, self._random = whose, rarity, Random(seed)  # noqa: S311
         self._times = [f.time.timestamp() for f in facts]
         self._of: dict[str, list[int]] = defaultdict(list)
         self._in_country: dict[str, list[int]] = defaultdict(list)
@@ -89,7 +89,7 @@ class Attackers:
             "very_targeted": self._very_targeted, "clone": self._clone,
         }[kind]  # fmt: skip
         out: list[Attack] = []
-        if not self._warm or not self._cold and kind == "very_targeted":
+        if not self._warm or (not self._cold and kind == "very_targeted"):
             return out
         for _ in range(_TRIES * count):
             made = one()
@@ -174,7 +174,9 @@ class Attackers:
     def _targeted(self) -> Attack | None:
         moment = i, _, before = self._moment()
         own = self._profile(i, before)
-        return self._made("targeted", moment, self._later(self._in_network[own.network.key or ""], before, i), own.device)
+        return self._made(
+            "targeted", moment, self._later(self._in_network[own.network.key or ""], before, i), own.device
+        )
 
     def _very_targeted(self) -> Attack | None:
         moment = i, _, before = self._moment(warm=self._random.random() >= COLD_SHARE)

@@ -96,7 +96,9 @@ def _replaced(facts: Sequence[Facts], split: int, seed: int) -> list[list[Attack
     for whose in IMITATIONS:
         attackers = Attackers(facts, split, len(facts), until=len(facts), seed=seed, whose=whose)
         attacks = [attack for kind in GOALS for attack in attackers.draw(kind, ATTACKS)]
-        drawn.append([met for attack, past, whole in snapshots(facts, attacks) if whole and (met := _met(attack, past))])
+        drawn.append(
+            [met for attack, past, whole in snapshots(facts, attacks) if whole and (met := _met(attack, past))]
+        )
     return drawn
 
 
@@ -168,11 +170,9 @@ def _worth(told: _Parts, groups: Sequence[tuple[tuple[float, float], _Parts]], w
     return least + 0.02 * float(np.minimum(ratios, 2.0).mean()) - lost - _HOLD * held
 
 
-def _best(
-    told: _Parts, groups: Sequence[tuple[tuple[float, float], _Parts]], start: Weights, seed: int
-) -> Weights:
+def _best(told: _Parts, groups: Sequence[tuple[tuple[float, float], _Parts]], start: Weights, seed: int) -> Weights:
     """Climb by random steps, large ones first."""
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311
     best, worth = start, _worth(told, groups, start, start)
     for number in range(STEPS):
         size = 0.8 if number < STEPS / 2 else 0.25

@@ -14,8 +14,16 @@ from msgspec.structs import replace
 
 from riskd.facts import Facts, SubjectHistory
 from riskd.features.likelihood import states as s
-from riskd.features.likelihood.tables import CLIENT_STATES, EQUIPMENTS, GAP_CLASSES, HABITS, PLACE_STATES, STEPS
-from riskd.features.likelihood.tables import Likelihood, Row
+from riskd.features.likelihood.tables import (
+    CLIENT_STATES,
+    EQUIPMENTS,
+    GAP_CLASSES,
+    HABITS,
+    PLACE_STATES,
+    STEPS,
+    Likelihood,
+    Row,
+)
 from riskd.features.population import Population, Table, hour_shares
 from riskd.learn.likelihood.fit import fit_weights
 
@@ -84,7 +92,7 @@ class _Counts:
     """What honest people do, counted."""
 
     def __init__(self, seed: int) -> None:
-        self._random = Random(seed)
+        self._random = Random(seed)  # noqa: S311
         self.place = [[[0.0] * PLACE_STATES for _ in range(GAP_CLASSES)] for _ in range(HABITS)]
         self.client = [[0.0] * CLIENT_STATES for _ in range(EQUIPMENTS)]
         self.drift = [[0.0] * STEPS for _ in range(GAP_CLASSES)]
@@ -117,10 +125,10 @@ class _Counts:
             state = s.place_state(history, facts.network, facts.place)
             if state != s.UNTOLD:
                 self.place[s.habit(history)][s.gap_class(history.last_confirmed_age_s or 0.0)][state] += 1
-        state = s.client_state(history, facts.device) if history.known_families else None
-        if state is not None:
-            self.client[s.equipment(history)][state] += 1
-            if state <= s.KNOWN_CLIENT:
+        client = s.client_state(history, facts.device) if history.known_families else None
+        if client is not None:
+            self.client[s.equipment(history)][client] += 1
+            if client <= s.KNOWN_CLIENT:
                 self._count_version(facts, history)
 
     def _count_version(self, facts: Facts, history: SubjectHistory) -> None:
@@ -195,11 +203,11 @@ def _same_clients(facts: Iterable[Facts]) -> dict[str, float]:
 
 
 def _usual_address(facts: Iterable[Facts]) -> float:
-    """Share that an address has of its network's subjects, over addresses that few share; half of it, as most are new."""
+    """Half the share that an address has of its network's subjects, over addresses that few share: most are new."""
     pairs = {(_who(f), f.network.key, f.network.ip) for f in facts if f.network.key is not None and f.network.ip}
     of_network = Counter(network for _, network, _ in pairs)
     of_address = Counter((network, ip) for _, network, ip in pairs)
-    shares = [count / of_network[network] for (network, _), count in of_address.items() if count < 3]  # noqa: PLR2004
+    shares = [count / of_network[network] for (network, _), count in of_address.items() if count < 3]
     return min(1.0, fmean(shares) / 2) if shares else 1e-3
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from math import cos, log, pi, sin
 from typing import Any, Final
 
-from msgspec.structs import replace
+from msgspec.structs import fields, replace
 
 from riskd.facts import Facts, SubjectHistory
 from riskd.features.likelihood.states import MEMORY_S
@@ -29,23 +29,12 @@ _PRESENTED: Final[dict[str, Callable[[Facts], str | None]]] = {
 }
 _TOLD: Final = ("ip", "network", "country", "client", "family")
 """Kinds of which the store answers the age; of the others only the count."""
-_UNCOUNTED: Final[dict[str, Any]] = {
-    name: 0
-    for name in (
-        *("known_devices", "known_families", "known_ips", "known_networks", "known_countries", "known_languages"),
-        *("known_recipients", "family_count", "network_count", "country_count", "hour_count", "rtt_count"),
-        *("amount_count", "attempts_5m", "attempts_1h", "attempts_24h", "ips_5m", "ips_1h", "ips_24h"),
-        *("failures_10m", "failures_1h", "failure_ips_1h", "sensitive_10m"),
-    )
-} | dict.fromkeys(
-    (
-        *("device_age_s", "device_family", "family_age_s", "ip_age_s", "network_age_s", "country_age_s"),
-        *("language_age_s", "recipient_age_s", "rtt_mean_log_ms", "rtt_sd_log_ms", "amount_median", "amount_p99"),
-        *("success_after_failures_age_s", "contact_change_age_s", "password_change_age_s", "factor_change_age_s"),
-        *("recipient_added_age_s", "session_age_s", "session_hop_age_s", "reported_age_s", "replayed_age_s"),
-        *("first_confirmed_age_s", "last_confirmed_age_s"),
-    )
-) | {"hour_sin": 0.0, "hour_cos": 0.0, "amount_24h": 0.0, "places": (), "sessions": ()}  # fmt: skip
+_NOTHING: Final[dict[str, Any]] = {
+    field.name: 0 if field.type in {int, float} else () if field.name in {"places", "sessions"} else None
+    for field in fields(SubjectHistory)
+    if field.name not in {"token", "confirmed"}
+}
+"""A history of which nothing is known: every count 0, every age unknown."""
 
 
 class Past:
@@ -84,9 +73,9 @@ class Past:
             self._rtt[facts.place.country] = (count + 1, mean + (x - mean) / (count + 1))
 
     def answer(self, facts: Facts) -> SubjectHistory:
-        """Return the history that the store would answer to this attempt; what the likelihood core does not read is 0."""
+        """Return the history that the store would answer to this attempt, as far as the likelihood core reads it."""
         time = facts.time.timestamp()
-        known: dict[str, Any] = _UNCOUNTED | self.presented(facts)
+        known: dict[str, Any] = _NOTHING | self.presented(facts)
         if self.confirmed:
             remembered = time - self._last <= MEMORY_S
             known |= {"first_confirmed_age_s": time - self._first, "last_confirmed_age_s": max(0.0, time - self._last)}
