@@ -203,12 +203,18 @@ def _same_clients(facts: Iterable[Facts]) -> dict[str, float]:
 
 
 def _usual_address(facts: Iterable[Facts]) -> float:
-    """Half the share that an address has of its network's subjects, over addresses that few share: most are new."""
+    """Half the share that a subject's address has of its network's subjects, where few share it: most are new.
+
+    Averaged over each subject's addresses first: one who has thousands has one say.
+    """
     pairs = {(_who(f), f.network.key, f.network.ip) for f in facts if f.network.key is not None and f.network.ip}
-    of_network = Counter(network for _, network, _ in pairs)
+    of_network = Counter(network for _, network in {(who, network) for who, network, _ in pairs})
     of_address = Counter((network, ip) for _, network, ip in pairs)
-    shares = [count / of_network[network] for (network, _), count in of_address.items() if count < 3]
-    return min(1.0, fmean(shares) / 2) if shares else 1e-3
+    shares: dict[str, list[float]] = defaultdict(list)
+    for who, network, ip in sorted(pairs, key=str):
+        if of_address[network, ip] < 3:
+            shares[who].append(1 / of_network[network])
+    return min(1.0, fmean(fmean(own) for own in shares.values()) / 2) if shares else 1e-3
 
 
 def _rtt_own(counts: _Counts, usual: dict[str, tuple[float, float]]) -> float:

@@ -29,6 +29,9 @@ _PRESENTED: Final[dict[str, Callable[[Facts], str | None]]] = {
 }
 _TOLD: Final = ("ip", "network", "country", "client", "family")
 """Kinds of which the store answers the age; of the others only the count."""
+_PLURALS: Final = {
+    "ip": "ips", "network": "networks", "country": "countries", "client": "clients", "family": "families",
+}  # fmt: skip
 _NOTHING: Final[dict[str, Any]] = {
     field.name: 0 if field.type in {int, float} else () if field.name in {"places", "sessions"} else None
     for field in fields(SubjectHistory)
@@ -71,6 +74,14 @@ class Past:
             count, mean = self._rtt.get(facts.place.country, (0, 0.0))
             x = log(max(facts.device.rtt_ms, 0.1))
             self._rtt[facts.place.country] = (count + 1, mean + (x - mean) / (count + 1))
+        self._forget(time)
+
+    def _forget(self, time: float) -> None:
+        """Drop what is too old, as the store does when a success is confirmed."""
+        for held in self._held.values():
+            for value in [value for value, (last, *_) in held.items() if time - last > MEMORY_S]:
+                del held[value]
+        self._rtt = {country: rtt for country, rtt in self._rtt.items() if country in self._held["country"]}
 
     def answer(self, facts: Facts) -> SubjectHistory:
         """Return the history that the store would answer to this attempt, as far as the likelihood core reads it."""
@@ -80,9 +91,8 @@ class Past:
             remembered = time - self._last <= MEMORY_S
             known |= {"first_confirmed_age_s": time - self._first, "last_confirmed_age_s": max(0.0, time - self._last)}
             known |= {"hour_sin": self._sin, "hour_cos": self._cos, "hour_count": self.confirmed if remembered else 0}
-            plural = {"ip": "ips", "network": "networks", "country": "countries", "client": "clients"}
-            known |= {f"known_{name}": len(self._held[kind]) for kind, name in plural.items()}
-            known["known_families"] = len(self._held["family"])
+            if remembered:
+                known |= {f"known_{plural}": len(self._held[kind]) for kind, plural in _PLURALS.items()}
         return SubjectHistory(token=self.token, confirmed=self.confirmed, **known)
 
     def within(self, history: SubjectHistory, facts: Facts) -> SubjectHistory:
@@ -103,5 +113,6 @@ class Past:
                 told[f"{kind}_age_s"] = max(0.0, time - last) if count else None
             if kind == "client":
                 told["client_major"] = major
-        count, mean = self._rtt.get(facts.place.country or "", (0, 0.0))
+        remembered = self.confirmed and time - self._last <= MEMORY_S
+        count, mean = self._rtt.get(facts.place.country or "", (0, 0.0)) if remembered else (0, 0.0)
         return told | {"rtt_count": count, "rtt_mean_log_ms": mean if count else None}
