@@ -21,6 +21,7 @@ import freeman
 import logins
 import numpy as np
 import numpy.typing as npt
+from detection_table import within
 from login_world import LIKE_SEED_1, PUBLISHED, RESTLESS, World, generate
 from msgspec.structs import replace
 
@@ -207,6 +208,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("log", type=Path, help="a log in the columns of bench/data/rba_like_seed1.csv.gz")
     parser.add_argument("--out", type=Path, help="where the JSON goes; default: printed only")
+    parser.add_argument("--page", type=Path, help="page whose table is renewed, e.g. docs/science.md")
     parser.add_argument("--seeds", type=int, nargs="*", default=list(FRESH_SEEDS), help="of newly generated logs")
     parser.add_argument("--world", choices=WORLDS, default="like_seed_1", help="population of the new logs")
     parser.add_argument("--whose", choices=("replaced", "earlier", "iid"), default="replaced", help="imitators' model")
@@ -233,6 +235,8 @@ def main() -> None:
     print(text)
     if told.out is not None:
         told.out.write_text(text, encoding="utf-8")
+    if told.page is not None:
+        told.page.write_text(within(told.page.read_text(encoding="utf-8"), result), encoding="utf-8")
 
 
 if __name__ == "__main__":
