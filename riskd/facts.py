@@ -130,7 +130,7 @@ class DeviceFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     utc_offset_minutes: int | None = None
     rtt_ms: float | None = None
     model: str | None = None
-    """Model of the device by the user agent, 32 characters at most; None where it names none."""
+    """Model of the device by the user agent: a word of at most 24 characters with at most 8 digits."""
 
     @property
     def client(self) -> str | None:

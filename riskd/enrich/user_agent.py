@@ -15,13 +15,15 @@ MAX_LENGTH = 1024
 """Characters of a user agent that are read; longer ones are cut before any parsing."""
 CACHED_USER_AGENTS = 4_096
 """User agents that are kept at hand as read; others cost 0.1 ms."""
-MAX_MODEL = 32
 UNKNOWN = "Other"
 """The parser's word for a family it does not know."""
 _FROZEN_IOS = "18.6"
 _IOS_BEHIND_IT = 26
 _NO_DEVICE = parse_device(UNKNOWN, None, None)
 _NO_BRAND = frozenset({None, "Generic", "Generic_Android", "Generic_Android_Tablet", "Spider"})
+_MODEL = re.compile(r"[A-Za-z][A-Za-z0-9 _+-]{0,23}")
+_MOST_DIGITS = 8
+"""Of a model: SM-G960F, Pixel 9. A card or a telephone number has more."""
 _REDUCED_ANDROID = re.compile(r"; Android 10; K\)")
 
 
@@ -39,7 +41,7 @@ class Agent(Struct, frozen=True):
     browser_family: str | None
     browser_major: int | None
     model: str | None
-    """Model of the device, at most 32 characters; None where it names none, or only what kind of device it is."""
+    """Model of the device; None where it names none, only what kind of device it is, or what looks like none."""
 
 
 def read_user_agent(text: str) -> Agent:
@@ -91,9 +93,9 @@ def _kind(agent: UserAgent) -> str:
 
 def _model(agent: UserAgent) -> str | None:
     said: str | None = agent.device.model
-    if not said or agent.device.brand in _NO_BRAND:
+    if not said or agent.device.brand in _NO_BRAND or not _MODEL.fullmatch(said):
         return None
-    return said[:MAX_MODEL]
+    return said if sum(map(str.isdigit, said)) <= _MOST_DIGITS else None
 
 
 def _os_major(agent: UserAgent, browser_major: int | None) -> int | None:
