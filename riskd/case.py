@@ -42,8 +42,8 @@ class Call(Struct, frozen=True):
     """When it came by `perf_counter`, for its deadline; infinite when it has none."""
     explain: bool = False
     """Say what would have turned the decision; once it is recorded, since that may take 200 evaluations."""
-    alone: bool = False
-    """Nobody records the attempt that this one repeats: answer and record in its place."""
+    instead: str | None = None
+    """Id of a decision on the same request that no record backs, and in whose place this one stands."""
 
 
 class Case:
@@ -86,7 +86,7 @@ class Case:
         self.draft = enricher.draft(call.request, self.at, call.now)
         self.policy = trial.policy_for(partial(enricher.lot, call.request, self.draft))
         plan = _plan(self.draft, self.policy)
-        self.attempt = _attempt(self.draft, plan, at=self.at, now=call.now)
+        self.attempt = _attempt(self.draft, plan, at=self.at, call=call)
         counted = trial.counted(plan, partial(_plan, self.draft))
         self.counts = None if counted is None else enricher.counts(self.draft, counted)
         self.base = self.attempt.decision_id
@@ -127,9 +127,10 @@ class Case:
 
     @property
     def answered(self) -> str:
-        """What tells this answer from another to the same request: verdict, score, policy and model."""
-        decision = self.decision
-        return f"{decision.decision_id[SEAL:]} {decision.score} {decision.policy_revision} {decision.model_version}"
+        """What tells this answer from another to the same request: verdict, score, policy, model, what was down."""
+        made = self.decision
+        said = f"{made.decision_id[SEAL:]} {made.score} {made.policy_revision} {made.model_version}"
+        return f"{said} {','.join(made.degraded)}" if made.degraded else said
 
     @property
     def is_retry(self) -> bool:
@@ -193,10 +194,10 @@ def _plan(draft: Draft, policy: Policy) -> Plan:
     return policy.plan(action.name, action.path, action.method, action.resource_type)
 
 
-def _attempt(draft: Draft, plan: Plan, *, at: datetime, now: datetime) -> Attempt:
+def _attempt(draft: Draft, plan: Plan, *, at: datetime, call: Call) -> Attempt:
     action, network, place, device = draft.action, draft.network, draft.place, draft.device
     return Attempt(
-        decision_id=decision_id.new_base(int(now.timestamp() * 1000)),
+        decision_id=decision_id.new_base(int(call.now.timestamp() * 1000)),
         now=at.timestamp(),
         token=os.urandom(12).hex(),
         request_id=draft.request_key,
@@ -220,6 +221,7 @@ def _attempt(draft: Draft, plan: Plan, *, at: datetime, now: datetime) -> Attemp
         currency=action.currency,
         sensitive=plan.sensitive,
         change=plan.change,
+        instead=call.instead,
         client=device.client,
         os_family=device.os_family,
         kind=device.kind,

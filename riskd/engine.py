@@ -19,7 +19,7 @@ from riskd.case import Call, Case, each
 from riskd.contract import Decision, DecisionRequest, made
 from riskd.counterfactual import ExplainedDecision, in_steps
 from riskd.enrich.enrich import Enricher
-from riskd.errors import OverdueError, StoreUnavailable, UnderWayError
+from riskd.errors import OverdueError, StoreUnavailable, UnbackedError
 from riskd.evaluation import Scorer, measure_all
 from riskd.metrics import Metrics
 from riskd.policy import Policy
@@ -30,6 +30,8 @@ from riskd.trial import Trial
 
 ASKED_AGAIN_S: Final = (0.01, 0.02, 0.04, 0.08, 0.16)
 """Pauses after which a repeat looks for the record of its first: longer in all than anybody waits for a slow disk."""
+TAKEN_UP: Final = 4
+"""How often a repeat is taken up: two are enough unless others take its first's place before it, and lose theirs."""
 
 log = structlog.stdlib.get_logger("riskd.engine")
 
@@ -84,8 +86,8 @@ class Engine:
         """Judge one attempt; raises what `decide_all` would put in place of its decision."""
         call = Call(request, now, caller)
         (decision,) = await self.decide_all([call])
-        if isinstance(decision, UnderWayError):
-            decision = await self.again(call)
+        if isinstance(decision, UnbackedError):
+            decision = await self.again(call, decision)
         if isinstance(decision, Exception):
             raise decision
         return decision
@@ -96,7 +98,7 @@ class Engine:
         They share one round trip, one call of the model and one write. In place of a decision stands a RequestError for
         an attempt that cannot be judged, a ConflictError for a request id used with another body, an OverdueError for
         a call past its deadline, a RecordUnavailable when the record is lost and the policy says to refuse then, and an
-        UnderWayError for a repeat whose first is not recorded yet: that is for `again`, which holds nobody else up.
+        UnbackedError for a repeat that no record backs: that is for `again`, which holds nobody else up.
         """
         begun = perf_counter()
         model, trial = self._scorer, self._trial
@@ -110,11 +112,12 @@ class Engine:
         features = dict(zip(joined, measured, strict=True))
         judged = each(joined, lambda case: case.judge(features[case], model, self._sealer))
         evaluated = perf_counter()
-        besides = trial.beside([c.facts for c in judged], [features[c] for c in judged], judged, model)
-        for case, beside in zip(judged, besides, strict=True):
+        due = _to_record(judged)
+        besides = trial.beside([case.facts for case in due], [features[case] for case in due], due, model)
+        for case, beside in zip(due, besides, strict=True):
             case.shadow = beside
         compared = perf_counter()
-        await self._record(self._to_record(judged))
+        await self._record(due)
         _fail_repeats_of_the_lost(judged)
         recorded = perf_counter()
         times = len(told)
@@ -131,20 +134,36 @@ class Engine:
                 case.decision = await _explained(case, model)
         return [case.decision if case.failure is None else case.failure for case in cases]
 
-    async def again(self, call: Call) -> Decision | Exception:
-        """Wait for the record of the attempt that this one repeats, 0.3 s at most, and answer the same.
+    async def again(self, call: Call, unbacked: UnbackedError) -> Decision | Exception:
+        """Judge alone, in its time, a repeat that no record backed.
 
-        When none comes, the worker that counted it was killed or could not say: this one is recorded in its place. So
-        no decision is answered that no record holds.
+        While its first is under way it waits for the first's record, 0.3 s at most, and is answered the same. When none
+        comes (the worker was killed, or could not say), or when it comes out otherwise than what was recorded (the
+        policy, a list or the model changed), it is an attempt of its own, counted and recorded under an id of its own.
+        So no decision is answered that no record holds, and no two records have one id.
         """
         call = replace(call, arrived=inf)
+        decision: Decision | Exception = unbacked
+        for _ in range(TAKEN_UP):
+            if unbacked.answered is None and await self._is_noted(unbacked.request_key):
+                (decision,) = await self.decide_all([call])
+            else:  # of several that take its place one does, and the others repeat that one
+                (decision,) = await self.decide_all([replace(call, instead=unbacked.base)])
+            if not isinstance(decision, UnbackedError):
+                break
+            unbacked = decision
+        return decision
+
+    async def _is_noted(self, request_key: str) -> bool:
+        """Wait until it is noted what a request was answered; return whether it is."""
         for pause in ASKED_AGAIN_S:
             await asyncio.sleep(pause)
-            (decision,) = await self.decide_all([call])
-            if not isinstance(decision, UnderWayError):
-                return decision
-        (decision,) = await self.decide_all([replace(call, alone=True)])
-        return decision
+            try:
+                if await self._store.answered(request_key) is not None:
+                    return True
+            except StoreUnavailable:
+                return False
+        return False
 
     def _look_up(self, case: Case, begun: float) -> None:
         if begun > case.call.arrived + self._longest_wait_s:
@@ -173,23 +192,6 @@ class Engine:
     def _join(self, case: Case) -> None:
         case.join(self._redaction if case.policy is self.policy else self._rollout_redaction, self._trial)
 
-    def _to_record(self, judged: list[Case]) -> list[Case]:
-        """Return the cases to be recorded: all but the repeats of what is recorded, here or by the store's word."""
-        chosen: list[Case] = []
-        bases = set()
-        for case in judged:
-            if case.repeated:
-                answered = case.seen.answered if case.seen is not None else None
-                if case.base in bases or answered == case.answered:
-                    continue  # it shares the fate of the one beside it, or is recorded
-                if answered is None and not case.call.alone:
-                    case.failure = UnderWayError("the first request of this id is not recorded yet")
-                    continue
-                # Else nobody recorded this answer: the first was lost, or had another policy, list or model.
-            bases.add(case.base)
-            chosen.append(case)
-        return chosen
-
     async def _record(self, cases: list[Case]) -> None:
         """Write the records down; a case whose record is lost fails where the policy says so."""
         records = {}
@@ -205,8 +207,7 @@ class Engine:
         for case, refusal in zip(cases, refusals, strict=True):
             if refusal is not None and self._refuse_unrecorded:
                 case.failure = refusal
-                if not case.repeated:
-                    self._store.disown(case.attempt)
+                self._store.disown(case.attempt)
                 continue
             if case.attempt.request_id is not None:
                 self._store.note_answered(case.attempt.request_id, case.answered)
@@ -220,6 +221,7 @@ class Engine:
         for shadowed in case.evaluation.shadow:
             metrics.shadow_signals.at(shadowed.code, shadowed.state.value).inc()
         metrics.decided(case.decision.decision, case.call.request.action.name)
+        metrics.scored(case.evaluation.anomaly, case.evaluation.score, case.evaluation.unknown)
         for hit in case.evaluation.hits:
             metrics.signal_hits.at(hit.question.code).inc()
         for code in case.evaluation.exempt:
@@ -228,6 +230,18 @@ class Engine:
             metrics.degraded.at(source).inc()
             if source.startswith("signal:"):
                 metrics.signal_errors.at(source.removeprefix("signal:")).inc()
+
+
+def _to_record(judged: list[Case]) -> list[Case]:
+    """Return the cases to be recorded: all but repeats, which fail unless a record, there or due, says the same."""
+    due = [case for case in judged if not case.repeated]
+    bases = {case.base for case in due}
+    for case in judged:
+        seen = case.seen
+        if seen is None or not seen.repeated or case.base in bases or seen.answered == case.answered:
+            continue
+        case.failure = UnbackedError(case.attempt.request_id or "", case.base, seen.answered)
+    return due
 
 
 def _fail_repeats_of_the_lost(cases: list[Case]) -> None:

@@ -12,7 +12,7 @@ RiskdError
     ├── StoreUnavailable
     ├── RecordUnavailable
     ├── OverdueError     the request waited past its deadline before its turn came: answered 503
-    └── UnderWayError    the first request of this id is not recorded yet: asked again, not answered
+    └── UnbackedError    no record says what a repeated request is answered: asked again, not answered
 """
 
 from dataclasses import dataclass
@@ -111,5 +111,14 @@ class OverdueError(Unavailable):
     """A request waited past its deadline before it could be looked at."""
 
 
-class UnderWayError(Unavailable):
-    """A request repeats one whose decision is not recorded yet."""
+class UnbackedError(Unavailable):
+    """A request repeats one, and no record says what it would be answered."""
+
+    def __init__(self, request_key: str, base: str, answered: str | None) -> None:
+        self.request_key = request_key
+        """The store's name of the request."""
+        self.base = base
+        """Id, without its verdict, of the decision that it repeats."""
+        self.answered = answered
+        """What is noted of the answer that was recorded; None when nothing is, yet or for ever."""
+        super().__init__("this request_id is still being answered; try again")

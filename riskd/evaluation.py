@@ -13,6 +13,7 @@ from riskd.anomaly.model import Vector
 from riskd.contract import Outcome
 from riskd.facts import Facts
 from riskd.features import FEATURES, MODEL_FEATURES, Extractor, Fault
+from riskd.features.attribute import encoded
 from riskd.features.population import Population
 from riskd.policy import Plan, Policy, Question, combine
 from riskd.policy.decide import by_score, most_severe, with_evidence
@@ -128,7 +129,10 @@ def measure_all(many: Sequence[Facts], model: Scorer | None) -> list[Measured]:
     extract = _extract_without_population if model is None else model.extract
     extracted = [extract(facts) for facts in many]
     vectors = [_model_vector(values) for values, _ in extracted]
-    anomalies = [None] * len(many) if model is None else _anomalies(many, vectors, model)
+    read: list[tuple[Any, ...]] = vectors
+    if model is not None and (more := model.extract.attributes):
+        read = [(*vector, *encoded(more, facts.attributes)) for vector, facts in zip(vectors, many, strict=True)]
+    anomalies = [None] * len(many) if model is None else _anomalies(many, read, model)
     return [
         Measured(values, vector, anomaly, faulty)
         for (values, faulty), vector, anomaly in zip(extracted, vectors, anomalies, strict=True)
@@ -193,7 +197,7 @@ def judge(facts: Facts, policy: Policy, measured: Measured) -> Evaluation:
     if plan.breakable and weighed.demanded is not Outcome.ALLOW:
         forcing = _forcing(plan, hits, failed, len(degraded), weighed.demanded)
         if facts.tripped and forcing and weighed.demanded is Outcome.DENY:
-            fallen = [hit for hit in hits if hit[0].code in facts.tripped and hit[0].code in plan.breakable]
+            fallen = [hit for hit in hits if hit[0].code in facts.tripped and _breaks(plan, hit[0])]
             failing = [code for code in _failing(plan, failed) if code in facts.tripped]
             fallen_codes = (*[q.code for q, _ in fallen], *failing)
     if fallen_codes:
@@ -256,12 +260,17 @@ def _forcing(
 
     Without all, not without each: of two signals that each deny everybody, neither would be missed alone.
     """
-    own = [q.code for q, _ in hits if q.code in plan.breakable and (q.weight > 0 or q.floor is not Outcome.ALLOW)]
+    own = [q.code for q, _ in hits if _breaks(plan, q)]
     failing = _failing(plan, failed)
     if not own and not failing:
         return ()
     others = [hit for hit in hits if hit[0].code not in plan.breakable]
     return (*own, *failing) if _weigh(plan, others, failures - len(failing)).demanded < demanded else ()
+
+
+def _breaks(plan: Plan, q: Question) -> bool:
+    """Return True for a signal with a breaker whose hit counts for anything."""
+    return q.code in plan.breakable and (q.weight > 0 or q.floor is not Outcome.ALLOW)
 
 
 def _failing(plan: Plan, failed: list[Question]) -> list[str]:

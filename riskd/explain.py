@@ -10,6 +10,7 @@ from riskd.counterfactual import Counterfactual, counterfactuals
 from riskd.evaluation import Evaluation, Shadowed, evaluate
 from riskd.facts import Facts
 from riskd.features import Extractor, Fault
+from riskd.features.attribute import PREFIX, encoded
 from riskd.features.population import Population
 from riskd.policy import Policy, Question
 from riskd.policy.variables import shown
@@ -101,7 +102,7 @@ def explain(facts: Facts, policy: Policy, model: Model | None) -> Explanation:
         signals=tuple(lines),
         anomaly=evaluation.anomaly,
         model_share=sum(anomalous),
-        features=_features(evaluation, model, dict(zip(INPUTS, values, strict=False))),
+        features=_features(evaluation, model, facts, dict(zip(INPUTS, values, strict=False))),
         counterfactuals=counterfactuals(facts, policy, model, evaluation),
         policy_revision=policy.revision,
         model_version=None if model is None else model.version,
@@ -163,11 +164,14 @@ def _exempt(line: SignalLine, facts: Facts, policy: Policy) -> SignalLine:
 
 
 def _features(
-    evaluation: Evaluation, model: Model | None, values: dict[str, float | str | None]
+    evaluation: Evaluation, model: Model | None, facts: Facts, values: dict[str, float | str | None]
 ) -> tuple[FeatureLine, ...]:
     if model is None or evaluation.anomaly is None:
         return ()
-    top = [(name, share) for name, share in model.explain(evaluation.vector) if share > 0][:TOP_FEATURES]
+    more = model.extract.attributes
+    vector = (*evaluation.vector, *encoded(more, facts.attributes))
+    values |= {PREFIX + one.name: one.encoded(facts.attributes.get(one.name)) for one in more}
+    top = [(name, share) for name, share in model.explain(vector) if share > 0][:TOP_FEATURES]
     return tuple(
         FeatureLine(feature=name, value=v if isinstance(v := values[name], float) else None, contribution=share)
         for name, share in top

@@ -14,6 +14,8 @@ from typing import Generic, Literal, TypeVar
 from msgspec import Struct
 
 MAX_CHILDREN = 512
+MAX_TOGETHER = 4096
+"""Combinations of label values that are counted as one: below a megabyte."""
 OTHER = "other"
 SECONDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 """Upper bounds of the latency buckets: from a cached lookup (50 µs) to a missed deadline (1 s)."""
@@ -137,6 +139,39 @@ class Counter(Family[Count]):
         super().__init__("counter", name, text, labels, Count)
 
 
+class TogetherCounter(Counter):
+    """Counts with one label, many of which grow at once, by combinations that come again and again.
+
+    Counting a combination costs one look into a dictionary; those beyond `MAX_TOGETHER` are counted one by one.
+    """
+
+    def __init__(self, name: str, text: str, label: str) -> None:
+        super().__init__(name, text, (label,))
+        self._together: dict[tuple[str, ...], int] = {}
+
+    def inc_all(self, values: tuple[str, ...]) -> None:
+        """Add one to the count of each of these label values."""
+        times = self._together.get(values)
+        if times is not None:
+            self._together[values] = times + 1
+        elif len(self._together) < MAX_TOGETHER:
+            self._together[values] = 1
+        else:
+            for value in values:
+                self.at(value).inc()
+
+    def snapshot(self) -> FamilySnapshot:
+        """Return every value's count. Nothing is moved for it, so that it may be asked for in any thread."""
+        alone = super().snapshot()
+        counts = {sample.labels: sample.value for sample in alone.samples}
+        for values, times in list(self._together.items()):
+            for value in values:
+                labels = (value,) if (value,) in counts or len(counts) < MAX_CHILDREN else (OTHER,)
+                counts[labels] = counts.get(labels, 0) + times
+        samples = tuple(Sample(labels, value) for labels, value in counts.items())
+        return FamilySnapshot(alone.name, alone.kind, alone.text, alone.labels, samples)
+
+
 class Gauge(Family[Level]):
     """A family of levels, which several workers' snapshots either add (`sum`) or take the greatest of (`max`)."""
 
@@ -188,6 +223,17 @@ class Metrics:
             ("outcome", "shadow"),
         )
         self.shadow_errors = Counter("riskd_shadow_errors_total", "Decisions that could not be judged beside.")
+        self.anomaly_scores = Histogram(
+            "riskd_anomaly_score",
+            "Anomaly scores; of honest attempts 10 % are above 0.9, 1 % above 0.99 and 0.1 % above 0.999.",
+            bounds=(0.5, 0.9, 0.99, 0.999),
+        )
+        self.scores = Histogram(
+            "riskd_score", "Scores of decisions, 0 to 100.", bounds=(10, 20, 30, 40, 50, 60, 70, 80, 90)
+        )
+        self.unknown_signals = TogetherCounter(
+            "riskd_signals_unknown_total", "Signals that could not tell, for want of a fact, by reason code.", "code"
+        )
         self.stage_seconds = Histogram("riskd_stage_seconds", "Time a decision spends in each stage.", ("stage",))
         self.store_failures = Counter("riskd_store_failures_total", "Store calls that failed, by kind.", ("kind",))
         self.held_entries = Gauge(
@@ -208,12 +254,20 @@ class Metrics:
         )
         self.workers = Gauge("riskd_workers", "Workers by what they judge by.", ("policy", "model"), across="sum")
         self.info = Gauge("riskd_info", "What is running; always 1.", ("version", "policy", "model"), across="max")
+        self._anomaly_scores, self._scores = self.anomaly_scores.at(), self.scores.at()
         self.actions: frozenset[str] = frozenset()
         """The action names that the policy knows; every other name is counted as `other`."""
 
     def decided(self, outcome: str, action: str) -> None:
         """Count one decision."""
         self.decisions.at(outcome, action if action in self.actions else OTHER).inc()
+
+    def scored(self, anomaly: float | None, score: float, unknown: tuple[str, ...]) -> None:
+        """Count what a decision was made from: half a microsecond."""
+        if anomaly is not None:
+            self._anomaly_scores.observe(anomaly)
+        self._scores.observe(score)
+        self.unknown_signals.inc_all(unknown)
 
     def snapshot(self) -> Snapshot:
         """Return all numbers as they are now, in the order in which the families are declared."""

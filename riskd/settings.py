@@ -25,6 +25,9 @@ class Settings(BaseSettings):
     used; see `riskd policy sign`."""
     models_dir: Path = Path("models")
     """Model artifacts: `<version>/` folders and `CURRENT`."""
+    model_keys: Path | None = None
+    """A file or folder of Ed25519 public keys, as for `policy_keys`. Set, only a model signed by one of them is used;
+    see `riskd models sign`."""
     redis_url: SecretStr | None = None
     """`redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://`; unset means the embedded store."""
     host: str = "127.0.0.1"

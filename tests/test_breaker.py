@@ -220,6 +220,7 @@ def test_a_failure_falls_only_so_far_as_it_is_the_cause() -> None:
         ((FAILING, FAILING), {"tripped": ("own_0", "own_1")}, stepped, ("own_0", "own_1")),
         ((FAILING, EVERYBODY), {"tripped": ("own_0", "own_1")}, stepped, ("own_1", "own_0")),
         ((EVERYBODY, FAILING), {}, denied, ("own_0",)),
+        (({**EVERYBODY, "floor": "allow"}, FAILING), {"tripped": ("own_0", "own_1")}, stepped, ("own_1",)),
     ):
         policy = with_signals(*signals, fail_mode="deny", actions=NO_ACTIONS)
         facts = replace(known("t"), **{"tripped": ("own_0",), **more})

@@ -1,6 +1,5 @@
 """Laws of the judgement: what is unknown never counts against anybody; more risk never means less severity."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -285,19 +284,26 @@ def test_the_more_is_unknown_the_wider_the_range() -> None:
     assert bare[1] > some[1] > more[1]
 
 
-@dataclass
-class Faulty:
-    """A model whose extractor fails on some features."""
+class FaultyExtractor(Extractor):
+    """An extractor that fails on some features."""
 
-    failed: tuple[str, ...]
-    version: str = "20260101-00000000"
+    def __init__(self, failed: tuple[str, ...]) -> None:
+        super().__init__(Population())
+        self._failed = failed
 
-    def extract(self, facts: Facts) -> tuple[list[Any], bool]:
+    def __call__(self, facts: Facts) -> tuple[list[Any], bool]:
         """All features but the failed ones."""
-        values_found, _ = Extractor(Population())(facts)
-        return [
-            Fault(n, "OSError") if n in self.failed else v for n, v in zip(FEATURES, values_found, strict=True)
-        ], True
+        found, _ = super().__call__(facts)
+        return [Fault(n, "OSError") if n in self._failed else v for n, v in zip(FEATURES, found, strict=True)], True
+
+
+class Faulty:
+    """A model with such an extractor."""
+
+    version = "20260101-00000000"
+
+    def __init__(self, failed: tuple[str, ...]) -> None:
+        self.extract = FaultyExtractor(failed)
 
     def score_all(self, vectors: list[tuple[Any, ...]]) -> list[float]:
         """No model reads a fault."""

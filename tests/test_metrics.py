@@ -5,7 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskd.metrics import MAX_CHILDREN, OTHER, Counter, FamilySnapshot, Gauge, Histogram, Metrics, Snapshot, merge
+from riskd.metrics import (
+    MAX_CHILDREN,
+    MAX_TOGETHER,
+    OTHER,
+    Counter,
+    FamilySnapshot,
+    Gauge,
+    Histogram,
+    Metrics,
+    Snapshot,
+    TogetherCounter,
+    merge,
+)
 
 
 def value(snapshot: Snapshot, name: str, *labels: str) -> float:
@@ -71,9 +83,41 @@ def test_snapshots_of_workers_add_up(observed: list[int], workers: int) -> None:
             metrics.decided("allow", "login")
             metrics.degraded.at(f"source{milliseconds % 3}").inc()
             metrics.stage_seconds.at("store").observe(milliseconds / 1024)
+            metrics.scored(milliseconds / 2048, milliseconds % 101, (f"s{milliseconds % 5}",))
     sent = [msgspec.json.decode(msgspec.json.encode(each.snapshot()), type=Snapshot) for each in team]
 
     assert msgspec.to_builtins(sort(merge(sent))) == msgspec.to_builtins(sort(alone.snapshot()))
+
+
+def test_what_a_decision_was_made_from_is_counted() -> None:
+    """Scores fall into their buckets, no model counts nowhere, and unknown signals count by code at every snapshot."""
+    metrics = Metrics()
+    metrics.scored(0.95, 12.0, ("new_device", "new_country"))
+    metrics.scored(0.9995, 80.0, ("new_device",))
+    metrics.snapshot()
+    metrics.scored(None, 0.0, ("new_device",))
+    found = {family.name: family for family in metrics.snapshot().families}
+    (anomaly,) = found["riskd_anomaly_score"].samples
+    assert (anomaly.counts, anomaly.value) == ((0, 0, 1, 0, 1), pytest.approx(1.9495))
+    (score,) = found["riskd_score"].samples
+    assert sum(score.counts) == 3
+    assert value(metrics.snapshot(), "riskd_signals_unknown_total", "new_device") == 3
+    assert value(metrics.snapshot(), "riskd_signals_unknown_total", "new_country") == 1
+
+
+def test_counts_that_grow_together_are_right_in_bounded_memory() -> None:
+    """However many combinations and values come, few are held, all combinations count, and surplus values are one."""
+    counter = TogetherCounter("c_total", "C.", "code")
+    for number in range(2 * MAX_TOGETHER):
+        counter.inc_all(tuple(f"s{bit}" for bit in range(13) if number >> bit & 1))
+    for number in range(2 * MAX_CHILDREN):
+        counter.inc_all((f"rare{number}",))
+    counts = {sample.labels: sample.value for sample in counter.snapshot().samples}
+    assert len(counter._together) == MAX_TOGETHER
+    assert len(counts) <= MAX_CHILDREN + 1
+    assert counts["s0",] == counts["s12",] == MAX_TOGETHER
+    assert counts[OTHER,] > 0
+    assert sum(counts.values()) == 13 * MAX_TOGETHER + 2 * MAX_CHILDREN
 
 
 def sort(snapshot: Snapshot) -> list[FamilySnapshot]:
@@ -126,6 +170,9 @@ def test_every_name_is_what_dashboards_know() -> None:
         "riskd_shadow_signals_total": ("code", "state"),
         "riskd_shadow_decisions_total": ("outcome", "shadow"),
         "riskd_shadow_errors_total": (),
+        "riskd_anomaly_score": (),
+        "riskd_score": (),
+        "riskd_signals_unknown_total": ("code",),
         "riskd_stage_seconds": ("stage",),
         "riskd_store_failures_total": ("kind",),
         "riskd_list_entries": ("list",),

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -13,14 +14,16 @@ import pytest
 from riskd.case import Call, Case
 from riskd.contract import DecideRequest, Decision
 from riskd.counterfactual import ExplainedDecision
-from riskd.errors import ConflictError, OverdueError, RecordUnavailable, RequestError, UnderWayError
+from riskd.errors import ConflictError, OverdueError, RecordUnavailable, RequestError, StoreUnavailable, UnbackedError
 from riskd.evaluation import evaluate
 from riskd.policy import Policy
 from riskd.policy.load import SHIPPED, load
 from riskd.record.reader import find, read
 from riskd.record.schema import DecisionRecord
+from riskd.trial import Candidates
 from tests.conftest import NOON, Live
 from tests.models import FixedModel
+from tests.tried import tried
 
 MakeRequest = Callable[..., DecideRequest]
 
@@ -157,41 +160,75 @@ async def _counted_only(live: Live, request: DecideRequest) -> None:
             await live.engine.decide(request, now=NOON)
 
 
-async def test_a_repeat_records_what_a_killed_worker_did_not(live: Live, make_request: MakeRequest) -> None:
-    """Where the first was counted and never recorded, the repeat is: once, and no repeat after it."""
+def _records(live: Live) -> list[DecisionRecord]:
+    return [record for record in read(live.log) if isinstance(record, DecisionRecord)]
+
+
+async def test_a_repeat_takes_the_place_of_what_a_killed_worker_did_not_record(
+    live: Live, make_request: MakeRequest
+) -> None:
+    """Where the first was counted and never recorded, a repeat is an attempt of its own; the next ones repeat it."""
     request = make_request(request_id="r-4")
     await _counted_only(live, request)
     assert not live.log.exists()
     decisions = [await live.engine.decide(request, now=NOON + timedelta(seconds=n)) for n in (1, 2, 3)]
     assert len({decision.model_dump_json() for decision in decisions}) == 1
-    (record,) = read(live.log)
-    assert isinstance(record, DecisionRecord)
-    assert (record.decision_id, record.facts.history is not None) == (decisions[0].decision_id, True)
+    (record,) = _records(live)
+    assert record.decision_id == decisions[0].decision_id
     assert record.facts.history is not None
-    assert record.facts.history.attempts_5m == 1
+    assert record.facts.history.attempts_5m == 2  # what the killed one counted stays counted
+
+
+async def test_a_storm_of_repeats_records_once(live: Live, make_request: MakeRequest) -> None:
+    """A hundred repeats at once, at two workers, of what nobody recorded: one of them is recorded, all say the same."""
+    request = make_request(request_id="r-8")
+    await _counted_only(live, request)
+    engines = [live.with_model(None), live.with_model(None)]
+    decisions = await asyncio.gather(*(engines[n % 2].decide(request, now=NOON) for n in range(100)))
+    assert len({decision.model_dump_json() for decision in decisions}) == 1
+    assert [record.decision_id for record in _records(live)] == [decisions[0].decision_id]
 
 
 async def test_a_repeat_waits_for_its_first_alone(live: Live, make_request: MakeRequest) -> None:
-    """A repeat whose first is not recorded yet leaves its group, which is answered without it."""
+    """A repeat that no record backs leaves its group, which is answered without it."""
     request = make_request(request_id="r-5")
     await _counted_only(live, request)
-    under_way, beside = await live.engine.decide_all([Call(request, NOON), Call(make_request(), NOON)])
-    assert isinstance(under_way, UnderWayError)
+    unbacked, beside = await live.engine.decide_all([Call(request, NOON), Call(make_request(), NOON)])
+    assert isinstance(unbacked, UnbackedError)
     assert isinstance(beside, Decision)
 
 
 async def test_a_repeat_under_another_policy_is_another_decision(live: Live, make_request: MakeRequest) -> None:
-    """After a reload a repeat is judged by the new policy: every answer that was given has its record, once."""
+    """After a reload a repeat is judged by the new policy, under an id of its own: every answer has its one record."""
     strict = load(SHIPPED / "admin_console.yaml")
     request = make_request(request_id="r-6", context={"user_agent": "curl/8.5.0"})
     engines = [live.engine, live.with_model(None, strict)]
     answers = [await engine.decide(request, now=NOON) for engine in (*engines, engines[1])]
     assert answers[1] == answers[2]
     assert answers[0].policy_revision != answers[1].policy_revision
-    recorded = [
-        (record.decision_id, record.policy_revision) for record in read(live.log) if isinstance(record, DecisionRecord)
-    ]
+    assert answers[0].decision_id != answers[1].decision_id
+    recorded = [(record.decision_id, record.policy_revision) for record in _records(live)]
     assert recorded == [(answer.decision_id, answer.policy_revision) for answer in answers[:2]]
+
+
+async def test_a_repeat_after_a_late_store_is_another_decision(live: Live, make_request: MakeRequest) -> None:
+    """The store counted the first but answered too late: what was said without it stands, the repeat has its own id."""
+    request = make_request(request_id="r-9", context={"user_agent": "curl/8.5.0"})
+    engine = live.with_model(None)
+    sent = live.store._gate.route.call
+
+    async def late(*given: Any, **more: Any) -> Any:  # noqa: ANN401 - as the route
+        await sent(*given, **more)
+        raise StoreUnavailable("the store did not answer in time")
+
+    live.store._gate.route.call = late  # type: ignore[method-assign]
+    first = await engine.decide(request, now=NOON)
+    live.store._gate.route.call = sent  # type: ignore[method-assign]
+    again = [await engine.decide(request, now=NOON + timedelta(seconds=n)) for n in (1, 2)]
+    assert first.degraded == ("store",)
+    assert again[0].degraded == ()
+    assert again[0] == again[1]
+    assert [record.decision_id for record in _records(live)] == [first.decision_id, again[0].decision_id]
 
 
 async def test_two_workers_at_once_record_once(live: Live, make_request: MakeRequest) -> None:
@@ -201,7 +238,19 @@ async def test_two_workers_at_once_record_once(live: Live, make_request: MakeReq
         request = make_request(request_id=f"r-7-{n}")
         one, other = await asyncio.gather(*(engine.decide(request, now=NOON) for engine in engines))
         assert one == other
-    assert sum(1 for _ in read(live.log)) == 20
+    assert len(_records(live)) == 20
+
+
+async def test_only_what_is_recorded_is_judged_beside(
+    valkey: str, make_request: MakeRequest, default_policy: Policy, tmp_path: Path
+) -> None:
+    """A repeat, however often it asks, is not counted as another decision of the shadow."""
+    beside = Candidates(shadow=load(SHIPPED / "admin_console.yaml"))
+    async with tried(valkey, tmp_path, default_policy, beside) as live:
+        for _ in range(3):
+            await live.engine.decide(make_request(request_id="r-10"), now=NOON)
+        counted = sum(sample.value for sample in live.metrics.shadow_decisions.snapshot().samples)
+    assert counted == 1
 
 
 async def test_what_fails_in_judging_is_one_attempts_alone(

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from riskd.errors import ModelError
+from riskd.features.attribute import AttributeInput
 from riskd.features.population import HOURS, Population
 
 FORMAT = 1
@@ -23,8 +24,12 @@ VERSION_PATTERN = re.compile(r"^[0-9]{8}-[0-9a-f]{8}$")
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
 CURRENT_FILE = "CURRENT"
+MAX_ATTRIBUTES = 64
+"""As many as a policy declares."""
 MAX_MODEL_BYTES = 16 * 1024 * 1024
 MAX_MANIFEST_BYTES = 8 * 1024 * 1024
+LIKELIHOOD = "rarity_log_ratio"
+"""The feature that the likelihood core answers with."""
 LEAST_TAIL = 1e-4
 """Tail probabilities below this are not told apart: no log of honest attempts is long enough to know them."""
 
@@ -36,6 +41,60 @@ class Calibration(Struct, frozen=True, forbid_unknown_fields=True):
     """Raw scores (Liu et al. 2008, 0..1, higher is odder), strictly ascending, at least two."""
     tail: tuple[float, ...]
     """Share of honest attempts at least this odd, strictly descending from at most 1 to `LEAST_TAIL`."""
+
+
+class Joined(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the forest, the likelihood core and the supervised head become one score.
+
+    Each says how odd an attempt is as a tail probability; the smallest counts, and is calibrated once more, since the
+    smallest of three is small more often than each.
+    """
+
+    likelihood: Calibration | None = None
+    """Of the feature `rarity_log_ratio`, nats; None where the population's tables say nothing of real traffic."""
+    head: Calibration | None = None
+    """Of the head's margin, log odds of an attack; None where there were too few labels for a head."""
+    smallest: Calibration
+    """Of -log10 of the smallest tail."""
+
+
+class Head(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the supervised head was fitted on."""
+
+    honest: int
+    attacks: int
+    iterations: int
+
+
+class ReadFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One file that a model was trained from."""
+
+    name: str
+    records: int
+    sha256: str
+    """Over its lines, hex: the same for a file, its compressed form and its Parquet."""
+
+
+class Training(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a model was trained from, and how: enough to do it again and get the same bytes."""
+
+    options: dict[str, bool | int | float | str | None]
+    """Of the training, by name; instants in ISO 8601."""
+    files: tuple[ReadFile, ...]
+    """In the order they were read; of very many only the first."""
+    file_count: int
+    sha256: str
+    """Over the digests of all files, hex."""
+    decisions: int
+    outcomes: int
+    refused: dict[str, int]
+    """Lines that could not be read, by reason; `version` are records of another schema version."""
+    left_out: dict[str, int]
+    """Decisions that taught nothing, by reason."""
+    attacks: int
+    """Known attacks that the model was measured on."""
+    fitted_until: datetime
+    """The time split: earlier rows taught, later ones calibrated."""
 
 
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -65,7 +124,15 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     background: tuple[float | None, ...]
     """The median honest vector: what an explanation compares with."""
     calibration: Calibration
+    """Of the forest."""
     population: Population
+    joined: Joined | None = None
+    """None: the forest judges alone."""
+    attributes: tuple[AttributeInput, ...] = ()
+    """What the head reads behind the features."""
+    head: Head | None = None
+    training: Training | None = None
+    """None in artifacts of earlier releases."""
 
 
 _DECODER = msgspec.json.Decoder(Manifest, strict=True)
@@ -97,21 +164,52 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 def _faults(manifest: Manifest) -> list[str]:
     """Return what the types alone cannot say, most telling first."""
-    raw, tail = manifest.calibration.raw, manifest.calibration.tail
-    numbers = (*raw, *tail, *(value for value in manifest.background if value is not None))
+    joined = manifest.joined
+    curves = {"calibration": manifest.calibration}
+    if joined is not None:
+        more = {"likelihood": joined.likelihood, "head": joined.head, "smallest": joined.smallest}
+        curves |= {f"joined.{name}": curve for name, curve in more.items() if curve is not None}
     checks = (
         (manifest.format == FORMAT, f"format {manifest.format} is not {FORMAT}, the one this riskd reads"),
         (VERSION_PATTERN.match(manifest.version) is not None, f"version {manifest.version!r} is not YYYYMMDD-<8 hex>"),
         (len(set(manifest.features)) == len(manifest.features) > 0, "features must be distinct and at least one"),
         (len(manifest.background) == len(manifest.features), "background has another length than features"),
-        (all(map(math.isfinite, numbers)), "calibration and background must be finite"),
-        (len(raw) == len(tail) and len(raw) > 1, "calibration needs two points or more, raw and tail alike"),
-        (all(a < b for a, b in pairwise(raw)), "calibration.raw must ascend strictly"),
-        (all(a > b for a, b in pairwise(tail)), "calibration.tail must descend strictly"),
+        (
+            all(map(math.isfinite, (value for value in manifest.background if value is not None))),
+            "calibration and background must be finite",
+        ),
+        *(check for name, curve in curves.items() for check in _curve(name, curve)),
         (
             len(manifest.population.hour) == HOURS and min(manifest.population.hour) > 0,
             "population.hour: 24 shares above 0",
         ),
-        (bool(tail) and tail[0] <= 1.0 and tail[-1] >= LEAST_TAIL * 0.999, "calibration.tail must lie in 1e-4..1"),
+        (
+            (manifest.head is None) == (joined is None or joined.head is None),
+            "head and joined.head belong together: both or neither",
+        ),
+        (
+            joined is None or joined.likelihood is None or LIKELIHOOD in manifest.features,
+            f"joined.likelihood needs the feature {LIKELIHOOD}",
+        ),
+        (not manifest.attributes or manifest.head is not None, "attributes need a head, which alone reads them"),
+        (
+            len({one.name for one in manifest.attributes}) == len(manifest.attributes) <= MAX_ATTRIBUTES,
+            f"attributes must be distinct and at most {MAX_ATTRIBUTES}",
+        ),
+        (
+            all(map(math.isfinite, (odds for one in manifest.attributes for odds in (one.categories or {}).values()))),
+            "attributes.categories must be finite",
+        ),
     )
     return [message for holds, message in checks if not holds]
+
+
+def _curve(name: str, curve: Calibration) -> tuple[tuple[bool, str], ...]:
+    raw, tail = curve.raw, curve.tail
+    return (
+        (all(map(math.isfinite, (*raw, *tail))), "calibration and background must be finite"),
+        (len(raw) == len(tail) and len(raw) > 1, f"{name} needs two points or more, raw and tail alike"),
+        (all(a < b for a, b in pairwise(raw)), f"{name}.raw must ascend strictly"),
+        (all(a > b for a, b in pairwise(tail)), f"{name}.tail must descend strictly"),
+        (bool(tail) and tail[0] <= 1.0 and tail[-1] >= LEAST_TAIL * 0.999, f"{name}.tail must lie in 1e-4..1"),
+    )

@@ -3,7 +3,7 @@
 Nothing is ever unpickled, and the runtime gets the very bytes that were verified.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,10 @@ from riskd.anomaly.operators import check_operators
 from riskd.errors import ModelError
 from riskd.features.feature import schema_hash
 
+Vouch = Callable[[Path, bytes, str], object]
+"""Raises ModelError unless somebody trusted vouches for an artifact: told its folder, the very bytes of its manifest
+and the digest of its model, once both are read and fit together."""
+
 
 def current_version(models: Path) -> str:
     """Return the version that `models/CURRENT` names; raises ModelError where it is missing or names no version."""
@@ -44,22 +48,28 @@ def versions(models: Path) -> tuple[str, ...]:
 
 def load_manifest(models: Path, version: str) -> Manifest:
     """Read and check the manifest of one version; raises ModelError."""
+    return _manifest(models, version)[0]
+
+
+def _manifest(models: Path, version: str) -> tuple[Manifest, bytes]:
     if not VERSION_PATTERN.match(version):
         raise ModelError(f"{version!r} is no model version (YYYYMMDD-<8 hex digits>)")
     path = models / version / MANIFEST_FILE
-    manifest = decode_manifest(_read(path, MAX_MANIFEST_BYTES), str(path))
+    raw = _read(path, MAX_MANIFEST_BYTES)
+    manifest = decode_manifest(raw, str(path))
     if manifest.version != version:
         raise ModelError(f"{path}: describes version {manifest.version}, not {version}")
-    return manifest
+    return manifest, raw
 
 
-def load_model(models: Path, features: Sequence[str], version: str | None = None) -> Model:
+def load_model(models: Path, features: Sequence[str], version: str | None = None, vouch: Vouch | None = None) -> Model:
     """Load a model for these features; `version` None means the one that CURRENT names.
 
-    Raises ModelError, one line with file and fault, for anything missing, damaged, foreign, too large or unsafe.
+    With `vouch`, what nobody trusted vouches for is not loaded. Raises ModelError, one line with file and fault, for
+    anything missing, damaged, foreign, too large or unsafe.
     """
     version = current_version(models) if version is None else version
-    manifest = load_manifest(models, version)
+    manifest, manifest_bytes = _manifest(models, version)
     path = models / version / MODEL_FILE
     expected = schema_hash(features)
     if manifest.feature_schema != expected or manifest.features != tuple(features):
@@ -70,6 +80,8 @@ def load_model(models: Path, features: Sequence[str], version: str | None = None
     digest = digest_of(raw)
     if digest != manifest.sha256:
         raise ModelError(f"{path}: SHA-256 {digest[:12]}… is not the manifest's {manifest.sha256[:12]}…")
+    if vouch is not None:
+        vouch(models / version, manifest_bytes, digest)
     check_operators(raw, str(path))
     model = Model(manifest, _session(raw, path))
     _try_out(model, path)

@@ -2,17 +2,15 @@
 
 A candidate that is wrong is told of, and not tried; the policy in use does not need it. Where only signed policies are
 used, a candidate needs a signature of its own for what it is tried as, and its versions rise apart from those of the
-policy in use.
+policy in use; where only signed models are, one in shadow needs its signature, too.
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from riskd.anomaly.artifact import MANIFEST_FILE, MODEL_FILE
-from riskd.anomaly.load import load_model
+from riskd.app.model_source import ModelSource
 from riskd.app.source import PolicySource
 from riskd.errors import ConfigError
-from riskd.features import MODEL_FEATURES
 from riskd.policy import Policy
 from riskd.policy.rollout import unlike
 from riskd.policy.velocities import MAX_VELOCITIES
@@ -37,8 +35,7 @@ class CandidateFiles:
         own = [path for source in self._sources(policy).values() for path in source.files()]
         version = policy.file.shadow and policy.file.shadow.model
         if version:
-            folder = self._settings.models_dir / version
-            own += [folder / MANIFEST_FILE, folder / MODEL_FILE]
+            own += ModelSource.of(self._settings).files_of(version)
         return tuple(dict.fromkeys(own))
 
     def load(self, policy: Policy) -> Candidates:
@@ -60,7 +57,7 @@ class CandidateFiles:
                 f"counts at most {MAX_VELOCITIES}: declare fewer, or the same ones"
             )
         version = policy.file.shadow and policy.file.shadow.model
-        model = load_model(self._settings.models_dir, MODEL_FEATURES, version) if version else None
+        model = ModelSource.of(self._settings).load(version) if version else None
         return Candidates(found.get("rollout"), found.get("shadow"), model)
 
     def _sources(self, policy: Policy) -> dict["Role", PolicySource]:

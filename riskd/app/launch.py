@@ -86,7 +86,8 @@ def environment(settings: Settings) -> Mapping[str, str]:
 
 def watched_paths(settings: Settings) -> tuple[Path, ...]:
     """Return what workers read while they serve, but for lists in other folders than the policy's."""
-    own = (settings.policy, settings.policy_keys, settings.geo_city, settings.geo_asn, settings.geo_anonymous)
+    keys = (settings.policy_keys, settings.model_keys)
+    own = (settings.policy, *keys, settings.geo_city, settings.geo_asn, settings.geo_anonymous)
     return (
         *(path for path in own if path is not None),
         settings.models_dir / "CURRENT",

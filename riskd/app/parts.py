@@ -10,9 +10,9 @@ from typing import Final
 
 import structlog
 
-from riskd.anomaly.load import load_model
 from riskd.anomaly.model import Model
 from riskd.app.candidates import NONE, CandidateFiles
+from riskd.app.model_source import ModelSource
 from riskd.app.source import PolicySource
 from riskd.contract import Decision, OutcomeReport, Reported
 from riskd.engine import Engine
@@ -25,7 +25,6 @@ from riskd.enrich.leaked import LeakedCredentials
 from riskd.enrich.lists import NetworkLists
 from riskd.enrich.named import NamedLists, hashed_by
 from riskd.errors import ConfigError, ModelError, StoreUnavailable
-from riskd.features import MODEL_FEATURES
 from riskd.ledger import Ledger
 from riskd.metrics import Metrics
 from riskd.outcome import Outcomes
@@ -59,7 +58,7 @@ def open_source(settings: Settings) -> PolicySource:
 def open_model(settings: Settings, policy: Policy) -> Model | None:
     """Load the model that CURRENT names; None where the policy lets the declared signals decide alone without one."""
     try:
-        return load_model(settings.models_dir, MODEL_FEATURES)
+        return ModelSource.of(settings).load()
     except ModelError as error:
         if policy.file.anomaly.missing == "refuse":
             raise

@@ -14,17 +14,16 @@ from typing import Final, TypeVar
 
 import structlog
 
-from riskd.anomaly.artifact import CURRENT_FILE, MANIFEST_FILE, MODEL_FILE
-from riskd.anomaly.load import current_version, load_model
+from riskd.anomaly.artifact import CURRENT_FILE
 from riskd.anomaly.model import Model
 from riskd.app.candidates import NONE, CandidateFiles
+from riskd.app.model_source import ModelSource
 from riskd.app.parts import Parts, list_files
 from riskd.app.source import PolicySource, State, Vouched, stamps
 from riskd.engine import Engine
 from riskd.enrich.enrich import Enricher
 from riskd.enrich.sources import Source, sources
 from riskd.errors import ConfigError, ModelError, StoreUnavailable
-from riskd.features import MODEL_FEATURES
 from riskd.ledger import Ledger
 from riskd.outcome import Outcomes
 from riskd.policy import Policy
@@ -59,6 +58,7 @@ class Loaded:
         Raises ConfigError for lists or keys that are wrong, and for a policy older than one used before.
         """
         self._settings = settings
+        self._models = ModelSource.of(settings)
         self._parts = parts
         self._source = source
         self._looking = asyncio.Lock()
@@ -193,7 +193,7 @@ class Loaded:
         if self.model is None:
             return not (self._settings.models_dir / CURRENT_FILE).exists()
         with suppress(ModelError):
-            return current_version(self._settings.models_dir) == self.model.version
+            return self._models.current() == self.model.version
         return False
 
     def _state(self, name: str) -> State:
@@ -203,7 +203,7 @@ class Loaded:
         """Return the files that decide what a part is; what these name counts while something is wrong with it."""
         if name == "candidates":
             return self._candidate_files.files(self._next)
-        own = self._source.files() if name == "policy" else (self._settings.models_dir / CURRENT_FILE,)
+        own = (self._source if name == "policy" else self._models).files()
         return {*own, *self._named[name]} if name in self.problems else own
 
     def _read_policy(self) -> tuple[Vouched, Enricher]:
@@ -217,10 +217,9 @@ class Loaded:
 
     def _read_model(self) -> Model:
         # Not `open_model`: a policy that can do without a model still keeps the good one it has.
-        models = self._settings.models_dir
-        version = current_version(models)
-        self._named["model"] = stamps([models / version / MANIFEST_FILE, models / version / MODEL_FILE])
-        return load_model(models, MODEL_FEATURES, version)
+        version = self._models.current()
+        self._named["model"] = stamps(self._models.files_of(version))
+        return self._models.load(version)
 
     def _read_candidates(self) -> Candidates:
         return self._candidate_files.load(self._next)

@@ -70,7 +70,7 @@ class PolicySource:
         """Return all files that decide which policy is used."""
         if self._keys is None:
             return (self.path,)
-        return (self.path, signature_path(self.path), self._keys, *_key_files(self._keys))
+        return (self.path, signature_path(self.path), self._keys, *key_files(self._keys))
 
     def load(self) -> Vouched:
         """Read the policy; raises PolicyError for its mistakes, SignatureError when it may not be used.
@@ -146,7 +146,7 @@ def read_keys(path: Path) -> "Keys":
 
     found = {}
     try:
-        for file in _key_files(path) if path.is_dir() else (path,):
+        for file in key_files(path) if path.is_dir() else (path,):
             with file.open("rb") as opened:
                 found.update({key_id(key): key for key in public_keys(opened.read(MAX_BYTES), str(file))})
     except OSError as error:
@@ -156,7 +156,8 @@ def read_keys(path: Path) -> "Keys":
     return found
 
 
-def _key_files(path: Path) -> Iterable[Path]:
+def key_files(path: Path) -> Iterable[Path]:
+    """Return the files of a folder of keys; none when it is no folder."""
     with suppress(OSError):
         return sorted(file for file in path.iterdir() if file.suffix in KEY_SUFFIXES)
     return ()

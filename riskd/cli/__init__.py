@@ -13,7 +13,10 @@ from riskd.errors import RiskdError
 
 EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h: something riskd was told is wrong."""
-FAMILIES = ("serve", "decide", "policy", "test", "keys", "data", "store", "learn", "replay", "tune", "signing", "lists")
+FAMILIES = (
+    *("serve", "decide", "policy", "test", "keys", "data", "store", "learn", "replay", "tune", "signing", "lists"),
+    *("models", "drift", "gate", "history"),
+)
 _HOMES = {"serve": "serve", "health": "serve", "decide": "decide", "explain": "decide"}
 _HOMES |= {"policy": "signing"} | dict.fromkeys(("check", "init", "schema", "reference"), "policy")
 _HOMES |= {
@@ -24,6 +27,11 @@ _HOMES |= {
     "replay": "replay",
     "log": "replay",
     "tune": "tune",
+    "models": "models",
+    "gate": "gate",
+    "drift": "drift",
+    "import": "history",
+    "backfill": "history",
     "lists": "lists",
     "exemptions": "lists",
 }

@@ -56,7 +56,7 @@ def replay(
     in_use = policy_path(where)
     order = Order.of(
         policy or in_use,
-        known=_known(in_use, baseline or []),
+        known=known_policies(in_use, baseline or []),
         models=where.models_dir,
         model=model,
         since=instant(since, "--since"),
@@ -112,7 +112,7 @@ def export(
         typer.echo("left out: " + ", ".join(f"{count:,} {why}" for why, count in left_out.items()))
 
 
-def _known(in_use: Path, baseline: list[Path]) -> tuple[Path, ...]:
+def known_policies(in_use: Path, baseline: list[Path]) -> tuple[Path, ...]:
     """Return the policies at hand; the one in use and its candidates help where they can be read."""
     try:
         policy = load(in_use)

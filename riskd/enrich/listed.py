@@ -57,6 +57,7 @@ class Keys:
 
         self.entries = read_entries(lines, source, add)
         rows.sort()
+        rows.keep(len(rows))
         self._of, self._rows = of, rows
 
     def names(self, presented: Presented, today: date) -> bool | None:

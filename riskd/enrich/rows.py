@@ -15,11 +15,12 @@ class Rows(Sequence[bytes]):
     `malloc` gives out would stay with the process after a list of a million entries was read anew.
     """
 
-    __slots__ = ("_bytes", "_length", "_sorted", "_width")
+    __slots__ = ("_bytes", "_length", "_map", "_sorted", "_width")
 
     def __init__(self, width: int, most: int) -> None:
         """Make room for `most` rows of `width` bytes."""
-        self._bytes = memoryview(mmap(-1, max(width * most, 1), flags=MAP_PRIVATE | MAP_ANONYMOUS))
+        self._map = mmap(-1, max(width * most, 1), flags=MAP_PRIVATE | MAP_ANONYMOUS)
+        self._bytes = memoryview(self._map)
         self._width = width
         self._length = 0
         self._sorted = self._view()
@@ -40,8 +41,12 @@ class Rows(Sequence[bytes]):
         self._sorted.sort()
 
     def keep(self, length: int) -> None:
-        """Drop all rows, once sorted, from the one of this number on."""
+        """Drop all rows, once sorted, from the one of this number on, and the room behind them."""
         self._length = length
+        self._sorted = np.empty(0, dtype=f"S{self._width}")  # nothing may look at the memory while it shrinks
+        self._bytes.release()
+        self._map.resize(max(length * self._width, 1))
+        self._bytes = memoryview(self._map)
         self._sorted = self._view()
 
     def rank(self, row: bytes) -> int:

@@ -29,7 +29,7 @@ from riskd.contract import (
 )
 from riskd.counterfactual import ExplainedDecision
 from riskd.enrich.address import parse_address
-from riskd.errors import RequestError, Unavailable, UnderWayError
+from riskd.errors import RequestError, Unavailable, UnbackedError
 from riskd.http.body import (
     MAX_BATCH_BODY,
     MAX_BODY,
@@ -68,8 +68,8 @@ class Engine(Protocol):
     async def decide_all(self, calls: Sequence[Call]) -> list[Decision | Exception]:
         """Judge attempts together; an exception stands in place of a decision that could not be made."""
 
-    async def again(self, call: Call) -> Decision | Exception:
-        """Judge alone, in its time, an attempt in whose place stood an UnderWayError."""
+    async def again(self, call: Call, unbacked: UnbackedError) -> Decision | Exception:
+        """Judge alone, in its time, an attempt in whose place stood an UnbackedError."""
 
 
 class Outcomes(Protocol):
@@ -146,6 +146,8 @@ class Front:
         self._max_in_flight = max_in_flight
         self.in_flight = 0
         """Requests being answered."""
+        self._waiting = 0
+        """Repeats that wait for what their first is answered."""
         self._arrived: list[ShortCycle] = []
         """What came in this turn of the event loop, to be judged."""
         self._routes: dict[str, tuple[Route, Handle]] = {
@@ -258,17 +260,24 @@ class Front:
         except Exception as error:  # noqa: BLE001 - as above
             decisions = [error] * len(calls)
         for cycle, call, decision in zip(waiting, calls, decisions, strict=True):
-            if isinstance(decision, UnderWayError):
-                _keep(asyncio.get_running_loop().create_task(self._judge_again(engine, cycle, call)), tasks)
+            if isinstance(decision, UnbackedError):
+                _keep(asyncio.get_running_loop().create_task(self._judge_again(engine, cycle, call, decision)), tasks)
             else:
                 self._finish(cycle, self._answer_to(decision))
 
-    async def _judge_again(self, engine: Engine, cycle: ShortCycle, call: Call) -> None:
-        """Answer a repeat that came while its first was under way."""
-        try:
-            decision = await engine.again(call)
-        except Exception as error:  # noqa: BLE001 - as above
-            decision = error
+    async def _judge_again(self, engine: Engine, cycle: ShortCycle, call: Call, unbacked: UnbackedError) -> None:
+        """Answer a repeat that no record backs; while it waits it takes nobody else's place."""
+        decision: Decision | Exception = unbacked  # so many at once that even waiting is refused
+        if self._waiting < self._max_in_flight:
+            self._waiting += 1
+            self.in_flight -= 1
+            try:
+                decision = await engine.again(call, unbacked)
+            except Exception as error:  # noqa: BLE001 - as above
+                decision = error
+            finally:
+                self._waiting -= 1
+                self.in_flight += 1
         self._finish(cycle, self._answer_to(decision))
 
     def _answer_to(self, decision: Decision | Exception) -> Answer:
@@ -308,22 +317,35 @@ class Front:
             if request.context.ip is not None:
                 parse_address(request.context.ip)
         engine = self.engine
-        decisions: list[Decision] = []
+        calls: list[Call] = []
+        decisions: list[Decision | Exception] = []
         for first in range(0, len(requests), MAX_TOGETHER):
-            group = requests[first : first + MAX_TOGETHER]
             arrived = perf_counter()
-            calls = [_call(request, caller, now, arrived, explain=explain) for request in group]
-            for call, decision in zip(calls, await engine.decide_all(calls), strict=True):
-                made = await engine.again(call) if isinstance(decision, UnderWayError) else decision
-                if isinstance(made, Exception):
-                    raise made
-                decisions.append(made)
-        return decisions
+            group = requests[first : first + MAX_TOGETHER]
+            calls += [_call(request, caller, now, arrived, explain=explain) for request in group]
+            decisions += await engine.decide_all(calls[first:])
+            for decision in decisions[first:]:
+                if isinstance(decision, Exception) and not isinstance(decision, UnbackedError):
+                    raise decision
+        if any(isinstance(decision, UnbackedError) for decision in decisions):
+            # At once, or a hundred that wait would wait a hundred times as long.
+            decisions = await asyncio.gather(*(_backed(engine, *one) for one in zip(calls, decisions, strict=True)))
+        return [_raised(decision) for decision in decisions]
 
     async def _report(self, body: bytes, caller: str, now: datetime) -> bytes:
         report = parse(body, OutcomeReport)
         check_report_time(report, now)
         return to_json(await self.outcomes.report(report, now=now, caller=caller))
+
+
+async def _backed(engine: Engine, call: Call, decision: Decision | Exception) -> Decision | Exception:
+    return await engine.again(call, decision) if isinstance(decision, UnbackedError) else decision
+
+
+def _raised(decision: Decision | Exception) -> Decision:
+    if isinstance(decision, Exception):
+        raise decision
+    return decision
 
 
 def _done(body: bytes) -> Answer:

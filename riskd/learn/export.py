@@ -99,7 +99,7 @@ class _Trees:
         feature: list[int] = tree.feature.tolist()
         samples: list[int] = tree.n_node_samples.tolist()
         unknown_left: list[int] = tree.missing_go_to_left.tolist()
-        thresholds = _rounded_down(tree.threshold)
+        thresholds = rounded_down(tree.threshold)
         depth = [0] * len(left)
         for node, child in enumerate(left):
             is_leaf = child == _LEAF
@@ -139,7 +139,7 @@ class _Trees:
         }
 
 
-def _rounded_down(thresholds: npt.NDArray[np.float64]) -> list[float]:
+def rounded_down(thresholds: npt.NDArray[np.float64]) -> list[float]:
     """Largest float32 not above each threshold: for a float32 x, `x <= t` then stays what it was."""
     narrow = thresholds.astype(np.float32)
     above = narrow.astype(np.float64) > thresholds

@@ -1,6 +1,9 @@
-"""Puts a finished model where serving finds it, whole or not at all, and writes the model card from the manifests."""
+"""Puts a finished model where serving finds it, whole or not at all, and writes the model card from the manifests.
 
-import shutil
+The first model of a folder is current at once, for there is nothing to compare it with. Every later one is a candidate:
+it lies beside the others and nobody is judged by it until `riskd models promote` lets it through its gates.
+"""
+
 import tempfile
 from pathlib import Path
 
@@ -11,7 +14,7 @@ CARD_FILE = "README.md"
 
 
 def publish(models: Path, raw: bytes, manifest: Manifest) -> Path:
-    """Write `models/<version>/`, check that it loads, make it current and write the card; return the folder.
+    """Write `models/<version>/` and check that it loads; return the folder. The first one of `models` becomes current.
 
     The folder appears under its name only when it is complete. Raises ModelError when serving would refuse it.
     """
@@ -23,10 +26,11 @@ def publish(models: Path, raw: bytes, manifest: Manifest) -> Path:
         (made / MODEL_FILE).write_bytes(raw)
         (made / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
         load_model(Path(temporary), manifest.features, manifest.version)
-        if folder.exists():
-            shutil.rmtree(folder)
+        if folder.exists():  # the same model, trained again on the same day
+            folder.rename(Path(temporary) / "before")
         made.rename(folder)
-    make_current(models, manifest.version)
+    if not (models / CURRENT_FILE).exists():
+        make_current(models, manifest.version)
     return folder
 
 

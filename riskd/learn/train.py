@@ -1,37 +1,63 @@
 """From a decision log to a model on disk: trusted rows, population tables, forest, calibration, manifest.
 
 Vectors are computed anew from the recorded facts with the new population tables, so a log of any earlier model will do.
-The later slice of the time calibrates what the earlier slice taught: the world moves, and a quantile read on the rows
-that trained the forest would flatter it.
+The later slice of the time calibrates what the earlier slice taught, never rows drawn at random: the world moves, and a
+quantile read on the rows that trained the forest would flatter it. The log is read once, file by file; memory holds the
+sample and no more.
 """
 
 import platform
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from importlib.metadata import version as version_of
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import IsolationForest
 
-from riskd.anomaly.artifact import FORMAT, Manifest, digest_of
+from riskd.anomaly.artifact import FORMAT, Manifest, ReadFile, Training, digest_of
 from riskd.errors import ModelError
 from riskd.facts import Facts
 from riskd.features import MODEL_FEATURES, Extractor, schema_hash
 from riskd.features.population import Population
 from riskd.learn.calibrate import LEAST_ROWS, calibrate
+from riskd.learn.contest import Result, contest, metrics
 from riskd.learn.export import export_forest, largest_difference
+from riskd.learn.forest import fit_forest
 from riskd.learn.likelihood import learn_population
 from riskd.learn.publish import publish
-from riskd.learn.rows import TrustedSample
-from riskd.record.reader import ReadReport, read
+from riskd.learn.rivals import Ecod, Hbos
+from riskd.learn.rows import FEWEST, MATURITY, SAMPLE, SHARE, Kinds, Trusted, TrustedSample
+from riskd.learn.sources import Reading, Source, sources
+from riskd.record.reader import ReadReport
+from riskd.record.schema import Record
 
 CALIBRATION_SHARE = 0.25
-"""The latest share of the rows, held out of the forest."""
+"""The latest share of the time, held out of the forest."""
+_FEWEST_HELD_OUT, _MOST_HELD_OUT = 0.15, 0.4
+"""Shares of the rows that this time may hold; where it holds fewer or more, it is another share of the time, and at
+last one of the rows."""
 _CHECKED_ROWS = 8192
+_NAMED_FILES = 1000
+"""Files that a manifest names; of more it keeps the number and one digest."""
+_EVERY = 10_000
+"""Records between two reports of progress."""
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the reading of a log is."""
+
+    done: int
+    """Bytes of the files that were read whole."""
+    total: int
+    """Bytes of all files."""
+    records: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +74,36 @@ class Trained:
     """Honest rows the forest was fitted on."""
     calibration_rows: int
     metrics: dict[str, float]
+    training: Training
+    """As it stands in the manifest."""
+    contest: list[Result]
+    """How the forest did beside simple rivals, the forest first."""
+
+
+@dataclass(slots=True)
+class _Log:
+    """A log on its way through."""
+
+    files: Sequence[Source]
+    tell: Callable[[Progress], None]
+    report: ReadReport = field(default_factory=ReadReport)
+    read: list[ReadFile] = field(default_factory=list)
+
+    def records(self) -> Iterator[Record]:
+        total, done = sum(file.size for file in self.files), 0
+        for file in self.files:
+            reading = Reading(file, self.report)
+            for record in reading:
+                if self.report.records % _EVERY == 0:
+                    self.tell(Progress(done, total, self.report.records))
+                yield record
+            done += file.size
+            self.read.append(ReadFile(name=file.name, records=reading.records, sha256=reading.digest))
+        self.tell(Progress(done, total, self.report.records))
 
 
 def train(
-    log: Path,
+    log: str | Path | Sequence[str | Path],
     models: Path,
     *,
     now: datetime,
@@ -62,34 +114,67 @@ def train(
     samples: int = 256,
     since: datetime | None = None,
     until: datetime | None = None,
+    maturity: timedelta = MATURITY,
+    kinds: Kinds | None = None,
+    tell: Callable[[Progress], None] = lambda _progress: None,
 ) -> Trained:
-    """Train on the log's decisions from `since` to `until` and make the result current in `models`.
+    """Train on the log's decisions from `since` to `until` and put the result into `models`.
 
-    `source` says in words where the log came from, `native` whether it is this deployment's own traffic and no
-    simulation; `samples` is how many rows each tree sees. Raises ModelError when
-    the log holds too few trusted attempts or the artifact would not equal the forest.
+    `log` are folders, files, globs and URIs. `source` says in words where it came from, `native` whether it is this
+    deployment's own traffic and no simulation; `samples` is how many rows each tree sees; decisions younger than
+    `maturity` at the end of the log teach nothing, outcomes count to its very end. `kinds` are the attacks among the
+    decisions, where that is known: they are measured on, and not left out. Raises ConfigError for a log that is not
+    there, ModelError when it holds too few trusted attempts or the artifact would not equal the forest.
     """
-    report, sample = ReadReport(), TrustedSample()
-    sample.take(read(log, since=since, until=until, report=report))
-    facts = sample.facts()
-    split = round(len(facts) * (1 - CALIBRATION_SHARE))
-    if len(facts) - split < LEAST_ROWS:
-        raise ModelError(
-            f"{log}: {len(facts)} trusted attempts, at least {round(LEAST_ROWS / CALIBRATION_SHARE)} are needed"
-        )
+    asked = [log] if isinstance(log, str | Path) else log
+    reading = _Log(sources(asked), tell)
+    sample = TrustedSample(maturity=maturity, now=now, since=since, until=until, kinds=kinds)
+    sample.take(reading.records())
+    rows = sample.rows()
+    if len(rows) * CALIBRATION_SHARE < LEAST_ROWS:
+        raise ModelError(_too_few(asked, len(rows), sample, reading.report, maturity))
+    split = _split(rows, *sample.span())
+    facts = [row.facts for row in rows]
     population = learn_population(facts, split, native=native, seed=seed)
     matrix = vectors(facts, population)
     fitted, held_out = matrix[:split], matrix[split:]
-    forest = IsolationForest(n_estimators=trees, max_samples=min(samples, split), random_state=seed).fit(fitted)
+    ranks = np.array([row.rank for row in rows[:split]], dtype=np.uint64)
+    forest = fit_forest(fitted, ranks, trees=trees, samples=samples, seed=seed)
     raw = export_forest(forest, matrix[:_CHECKED_ROWS])
     scores = -forest.score_samples(held_out)
-    metrics = {
+    attacks = [(kind, row.facts) for kind, row in sample.attacks() if row.when >= rows[split].when]
+    results = contest(
+        {"forest": lambda x: -forest.score_samples(x), "ecod": Ecod(fitted).scores, "hbos": Hbos(fitted).scores},
+        _honest(held_out, rows[split:], kinds),
+        vectors([attempt for _, attempt in attacks], population),
+        [kind for kind, _ in attacks],
+    )
+    measured = {
         "largest_difference_from_scikit_learn": largest_difference(forest, raw, held_out[-_CHECKED_ROWS:]),
         "calibration_rows": float(len(held_out)),
         "unknown_share": float(np.isnan(matrix).mean()),
         "raw_score_median": statistics.median(scores.tolist()),
         "raw_score_99": float(np.quantile(scores, 0.99)),
-    }
+    } | metrics(results)
+    options = {
+        "trees": trees, "samples": samples, "seed": seed, "maturity_days": maturity / timedelta(days=1),
+        "since": None if since is None else since.isoformat(), "until": None if until is None else until.isoformat(),
+        "sample": SAMPLE, "calibration_share": CALIBRATION_SHARE, "native": native, "truth": kinds is not None,
+    } | {f"fewest_per_{name}": most for name, most in FEWEST.items()} | {
+        f"share_per_{name}": share for name, share in SHARE.items()
+    }  # fmt: skip
+    training = Training(
+        options=options,
+        files=tuple(reading.read[:_NAMED_FILES]),
+        file_count=len(reading.read),
+        sha256=sha256("".join(file.sha256 for file in reading.read).encode()).hexdigest(),
+        decisions=sample.decisions,
+        outcomes=sample.outcomes,
+        refused=dict(reading.report.refused),
+        left_out={why: count for why, count in sample.left_out.items() if count},
+        attacks=len(attacks),
+        fitted_until=rows[split].when,
+    )
     digest = digest_of(raw)
     manifest = Manifest(
         format=FORMAT,
@@ -99,20 +184,24 @@ def train(
         feature_schema=schema_hash(MODEL_FEATURES),
         versions={"python": platform.python_version()}
         | {name: version_of(name) for name in ("riskd", "scikit-learn", "onnx", "numpy")},
-        trained_from=facts[0].time,
-        trained_until=facts[-1].time,
+        trained_from=rows[0].when,
+        trained_until=rows[-1].when,
         rows=split,
         seed=seed,
         trees=trees,
-        metrics=metrics,
+        metrics=measured,
         source=source,
         sha256=digest,
         background=_medians(fitted),
         calibration=calibrate(scores),
         population=population,
+        training=training,
     )
     folder = publish(models, raw, manifest)
-    return Trained(manifest.version, folder, sample.decisions, report.refused.total(), split, len(held_out), metrics)
+    refused = reading.report.refused.total()
+    return Trained(
+        manifest.version, folder, sample.decisions, refused, split, len(held_out), measured, training, results
+    )
 
 
 def vectors(facts: Sequence[Facts], population: Population) -> npt.NDArray[np.float32]:
@@ -125,8 +214,43 @@ def vectors(facts: Sequence[Facts], population: Population) -> npt.NDArray[np.fl
         for column, index in enumerate(columns):
             value = values[index]
             if isinstance(value, int | float):
-                matrix[row, column] = value
+                matrix[row, column] = min(max(value, -_LARGEST), _LARGEST)  # a forest fits on no infinity
     return matrix
+
+
+def _split(rows: Sequence[Trusted], begin: datetime, end: datetime) -> int:
+    """Return how many of the rows, in the order of time, are fitted.
+
+    The cut is one of the clock where it can be, a share of the time that teaches: a cut at a share of the rows moves
+    when somebody adds some of his, and takes others' rows with it.
+    """
+    for share in (CALIBRATION_SHARE, 0.3, 0.35, 0.2, 0.4):
+        split = bisect_left(rows, begin + (end - begin) * (1 - share), key=lambda row: row.when)
+        held_out = len(rows) - split
+        if held_out >= LEAST_ROWS and _FEWEST_HELD_OUT <= held_out / len(rows) <= _MOST_HELD_OUT:
+            return split
+    return round(len(rows) * (1 - CALIBRATION_SHARE))
+
+
+def _honest(held_out: npt.NDArray[np.float32], rows: Sequence[Trusted], kinds: Kinds | None) -> npt.NDArray[np.float32]:
+    """Leave out what is known to be an attack: it is trusted by mistake, and is no false alarm."""
+    return held_out if kinds is None else held_out[[kinds.of(row.rank) is None for row in rows]]
+
+
+def _too_few(
+    asked: Sequence[str | Path], rows: int, sample: TrustedSample, report: ReadReport, maturity: timedelta
+) -> str:
+    least = round(LEAST_ROWS / CALIBRATION_SHARE)
+    why = ", ".join(f"{count:,} {reason}" for reason, count in sample.left_out.items() if count)
+    lines = ", ".join(f"{count:,} {reason}" for reason, count in report.refused.items())
+    way_out = "a longer log"
+    if sample.left_out["too young"]:
+        way_out += f", or --mature-days below {maturity / timedelta(days=1):g} if reports come in faster"
+    return (
+        f"{', '.join(map(str, asked))}: {rows} trusted attempts of {sample.decisions:,} decisions"
+        f"{f' ({why})' if why else ''}{f', lines refused: {lines}' if lines else ''}; "
+        f"at least {least:,} are needed: {way_out}"
+    )
 
 
 def _medians(matrix: npt.NDArray[np.float32]) -> tuple[float | None, ...]:

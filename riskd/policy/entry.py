@@ -87,6 +87,9 @@ def last_day(line: str) -> int:
         raise ValueError(f"{until[1]!r} is no date; write `# until 2026-12-31`") from None
 
 
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+
+
 def asn(entry: str) -> int | None:
     """Return the number of an ASN; None for anything else."""
     named = _ASN.fullmatch(entry)
@@ -103,13 +106,19 @@ def prefix(entry: str) -> tuple[int, bytes, int]:
     except (OSError, ValueError):
         raise ValueError(f"{entry[:60]!r} is no address, prefix or ASN (as in AS64500)") from None
     if not slash:
-        return version, packed, bits
+        return _unmapped(version, packed, bits)
     length = int(length_text) if length_text.isdecimal() and len(length_text) <= 3 else bits + 1
     if length > bits:
         raise ValueError(f"{entry[:60]!r}: the prefix length is not within 0 and {bits}")
     if int.from_bytes(packed, "big") & ((1 << (bits - length)) - 1):
         raise ValueError(f"{entry[:60]!r} has bits set after its prefix; is a single address or a wider network meant?")
-    return version, packed, length
+    return _unmapped(version, packed, length)
+
+
+def _unmapped(version: int, packed: bytes, length: int) -> tuple[int, bytes, int]:
+    """Return an IPv4 prefix written as IPv6 (RFC 4291, 2.5.5.2) as what it is: addresses come as IPv4 alone."""
+    mapped = version == 6 and length >= 96 and packed.startswith(_MAPPED)
+    return (4, packed[12:], length - 96) if mapped else (version, packed, length)
 
 
 def ascii_domain(domain: str) -> str:

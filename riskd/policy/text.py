@@ -125,6 +125,8 @@ class _Walk:
 
     def _not_yaml(self, error: MarkedYAMLError) -> NotYamlError:
         mark: Any = error.problem_mark
+        if "nesting depth" in str(error.problem):  # some versions of the scanner give up by themselves
+            return NotYamlError(Mistake(mark.line + 1, "", f"nested over {MAX_DEPTH} deep", column=mark.column + 1))
         at_fault = self._text[mark.index : mark.index + 1]
         said = str(error.problem).replace("found character that", f"found character {at_fault!r} that")
         return NotYamlError(Mistake(mark.line + 1, "", f"not YAML: {said}", column=mark.column + 1))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from riskd.errors import ConfigError
 from riskd.record.schema import DecisionRecord, LineError, Record, decode
@@ -18,6 +18,7 @@ PARQUET = ".parquet"
 ROWS = 8_192
 """Rows of a group: some 20 MB, which is what a reader or writer holds."""
 LINE = "line"
+_BUFFER = 1 << 20
 
 
 class Exported:
@@ -56,13 +57,14 @@ def export(
     return done
 
 
-def lines(path: Path) -> Iterator[bytes]:
-    """Yield the exact lines of a file that `export` wrote, each with its newline.
+def lines(path: Path | BinaryIO) -> Iterator[bytes]:
+    """Yield the exact lines of a file that `export` wrote, each with its newline; an open file must allow seeking.
 
     Raises OSError for a file that cannot be read, ValueError for one that is no such log.
     """
     _, pq = _pyarrow()
-    with pq.ParquetFile(path) as file:
+    # Buffered: else all the column of a row group is read at once, and another writer's may be as long as the log.
+    with pq.ParquetFile(path, buffer_size=_BUFFER) as file:
         for batch in file.iter_batches(batch_size=ROWS // 8, columns=[LINE], use_threads=False):
             if batch.num_columns != 1:
                 raise ValueError(f"{path}: no column {LINE!r}: not a decision log")

@@ -157,16 +157,21 @@ def _lines(file: LogFile, report: ReadReport) -> Iterator[bytes]:
         return
     try:
         with open_file(file) as stream:
-            while line := stream.readline(MAX_LINE):
-                if line.endswith(b"\n"):
-                    yield line
-                elif len(line) < MAX_LINE:
-                    report.refused["torn"] += 1
-                else:
-                    report.refused["too_long"] += 1
-                    _pass_over(stream)
+            yield from whole_lines(stream, report)
     except (OSError, EOFError, zlib.error):  # gone, forbidden, or a damaged archive
         report.refused["unreadable"] += 1
+
+
+def whole_lines(stream: BinaryIO, report: ReadReport) -> Iterator[bytes]:
+    """Yield the whole lines of an open file; those that are torn or longer than `MAX_LINE` are counted, never held."""
+    while line := stream.readline(MAX_LINE):
+        if line.endswith(b"\n"):
+            yield line
+        elif len(line) < MAX_LINE:
+            report.refused["torn"] += 1
+        else:
+            report.refused["too_long"] += 1
+            _pass_over(stream)
 
 
 def _pass_over(stream: BinaryIO) -> None:

@@ -52,6 +52,8 @@ class Attempt(Struct, frozen=True, array_like=True, kw_only=True):
     """How long ago another session may have been seen to be a live one."""
     hop_window_s: float = 1800.0
     """How soon after its own circumstances were last seen a session in other circumstances has hopped."""
+    instead: str | None = None
+    """Id of a decision on the same request that no record backs: this attempt takes its place, and counts anew."""
     client: str | None = None
     """What the client looks like at any version."""
     os_family: str | None = None

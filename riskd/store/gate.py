@@ -59,9 +59,8 @@ class Gate:
         await self.route.close()
 
     def tell(self, key: str, command: bytes) -> None:
-        """Send a command whose reply nobody waits for, unless the server is down."""
-        if not self._breaker.open:
-            self.route.tell(key, command)
+        """Send a command whose reply nobody waits for, once the server can take it."""
+        self.route.tell(key, command)
 
     async def run(self, script: Script, keys: list[str], *arguments: str | bytes | int) -> Reply:
         """Run a script on keys, all of which live where the first does."""

@@ -4,7 +4,7 @@
 |---|---|---|
 | `riskd:epoch` | which history this is | 400 d |
 | `riskd:{q:<request id>}` | digest and answer of a request, for a repeat | 24 h |
-| `riskd:{q:<request id>}:d` | the answer that was recorded: verdict, score, policy, model | 24 h |
+| `riskd:{q:<request id>}:d` | the answer that was recorded: verdict, score, policy, model, what was down | 24 h |
 | `riskd:{o:<decision id>}` | the attempt until its outcome is reported | outcome window |
 | `riskd:{o:<decision id>}:r` | outcomes reported already | outcome window |
 | `riskd:{s:<subject>}` | hash: token, last times, habits (these count 180 d) | 400 d once confirmed, else as above |
@@ -12,6 +12,7 @@
 | `…:t` | hash: amounts attempted, one sum per hour and currency, at most 125 | 25 h |
 | `…:f` `:g` | failures, addresses of failures | 1 h |
 | `…:s` `:l` `:z` | up to 8 sessions, amounts confirmed, decisions settled | 7 d, 180 d, outcome window |
+| `…:b` | what a backfill taught: hashes of decisions with their outcomes | 400 d |
 | `riskd:{i:<address>}:u` | subjects | 24 h |
 | `riskd:{i:…}`, `riskd:{n:<network>}` + `:f` `:g` `:c` | failures, failed subjects, confirmed ones | 1 h, 1 h, 30 d |
 | `riskd:{d:<device>}:u` | subjects | 30 d |
@@ -48,7 +49,7 @@ ENTITIES: Final = (("s", "subject"), ("i", "address"), ("n", "network"), ("d", "
 VELOCITIES: Final = ":y"
 """End of the key of an entity's velocities."""
 
-SUBJECT_PARTS: Final = ("", ":a", ":i", ":v", ":t", ":f", ":g", ":s", ":l", ":z", VELOCITIES)
+SUBJECT_PARTS: Final = ("", ":a", ":b", ":i", ":v", ":t", ":f", ":g", ":s", ":l", ":z", VELOCITIES)
 """Ends of all keys of one subject, but for the sets of velocities that the last of them tells."""
 
 

@@ -9,7 +9,7 @@ it, so no later caller can read a reply that was meant for another.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import hiredis
 from msgspec import Struct
@@ -33,6 +33,10 @@ TOLD_WITHIN_S = 0.005
 """How long what nobody waits for may wait for a write that it can leave in."""
 
 
+UNTOLD: Final = 1000
+"""Commands that nobody waits for and that are kept for the next connection; the latest ones."""
+
+
 class _Due(Struct):
     """A caller who waits: for how many replies, until when, and those that are here."""
 
@@ -42,12 +46,16 @@ class _Due(Struct):
     deadline: float
     """Time of the loop's clock."""
     replies: list[Reply]
+    told: Sequence[bytes] = ()
+    """The commands, where nobody waits: they are sent again on the next connection when this one is lost."""
 
 
 class _Wire(asyncio.Protocol):
     """The connection itself: bytes out, replies in, futures in between."""
 
-    def __init__(self, budget_s: float) -> None:
+    def __init__(self, budget_s: float, untold: deque[bytes]) -> None:
+        """`untold` takes what nobody waits for and no reply came to."""
+        self._untold = untold
         self._loop = asyncio.get_running_loop()
         self.budget_s = budget_s
         self._reader = hiredis.Reader()
@@ -73,7 +81,9 @@ class _Wire(asyncio.Protocol):
         if self._told:
             self._add_told()
         self._outgoing += commands
-        self._await(future, len(commands), self.budget_s if budget_s is None else budget_s)
+        self._await(
+            _Due(future, len(commands), self._loop.time() + (self.budget_s if budget_s is None else budget_s), [])
+        )
         return future
 
     def tell(self, command: bytes) -> None:
@@ -87,15 +97,14 @@ class _Wire(asyncio.Protocol):
         self.flush()
 
     def _add_told(self) -> None:
-        self._await(None, len(self._told), self.budget_s)
-        self._outgoing += self._told
-        self._told.clear()
+        told, self._told = self._told, []
+        self._await(_Due(None, len(told), self._loop.time() + self.budget_s, [], told))
+        self._outgoing += told
 
-    def _await(self, future: asyncio.Future[list[Reply]] | None, count: int, budget_s: float) -> None:
-        deadline = self._loop.time() + budget_s
-        self._waiting.append(_Due(future, count, deadline, []))
-        if self._timer is None or deadline < self._timer.when():
-            self._arm(deadline)
+    def _await(self, due: _Due) -> None:
+        self._waiting.append(due)
+        if self._timer is None or due.deadline < self._timer.when():
+            self._arm(due.deadline)
 
     def _arm(self, deadline: float) -> None:
         if self._timer is not None:
@@ -154,8 +163,10 @@ class _Wire(asyncio.Protocol):
         if self._telling is not None:
             self._telling.cancel()
         for due in self._waiting:
+            self._untold += due.told
             if due.future is not None and not due.future.done():
                 due.future.set_exception(StoreUnavailable(why))
+        self._untold += self._told
         self._waiting.clear()
 
 
@@ -187,6 +198,7 @@ class Link:
         self._preload = preload
         self._budget_s = budget_s
         self._wire: _Wire | None = None
+        self._untold: deque[bytes] = deque(maxlen=UNTOLD)
         self._connecting: asyncio.Task[_Wire] | None = None
 
     async def call(self, *commands: bytes, budget_s: float | None = None) -> list[Reply]:
@@ -201,9 +213,11 @@ class Link:
         return await wire.send(commands, deadline - loop.time())
 
     def tell(self, command: bytes) -> None:
-        """Send a command whose reply nobody waits for; without a connection it is not sent."""
+        """Send a command whose reply nobody waits for; without a connection it waits for the next one."""
         if self._wire is not None and not self._wire.closed:
             self._wire.tell(command)
+        else:
+            self._untold.append(command)
 
     async def _connected(self, budget_s: float) -> _Wire:
         task = self._connecting
@@ -237,13 +251,15 @@ class Link:
         except (OSError, TimeoutError) as error:
             raise StoreUnavailable(f"cannot connect to the store ({error or 'time-out'})") from error
         self._wire = wire
+        while self._untold:
+            wire.tell(self._untold.popleft())
         return wire
 
     async def _open(self, address: Address) -> _Wire:
         loop = asyncio.get_running_loop()
 
         def make() -> _Wire:
-            return _Wire(self._budget_s)
+            return _Wire(self._budget_s, self._untold)
 
         if address.port == 0:
             _, wire = await loop.create_unix_connection(make, address.host, ssl=self._tls)

@@ -22,7 +22,9 @@ if key.q then
     if digest ~= request_digest then
       return {2, epoch, ''}
     end
-    return {1, epoch, answer, call('GET', key.q .. ':d')}
+    if not instead or cmsgpack.unpack(answer)[1] ~= instead then
+      return {1, epoch, answer, call('GET', key.q .. ':d')}
+    end
   end
 end
 
@@ -353,5 +355,8 @@ local answer = array(ARGV[4] and 8 or 7, table.concat({
 }))
 if key.q then
   call('SET', key.q, pack(request_digest, answer), 'EX', DAY)
+  if instead then
+    call('DEL', key.q .. ':d')
+  end
 end
 return {0, epoch, answer}

@@ -266,13 +266,23 @@ class Store:
         for key in keys:
             self._gate.later(self._gate.send(key, "UNLINK"))
 
-    def note_answered(self, request_id: str, answer: str) -> None:
-        """Note, beside the answer, that the decision on a request is recorded, and what it was.
+    def release(self, decision_id: str) -> None:
+        """Forget, beside the answer, that an attempt waits for its outcome: no other will come. What it taught stays.
 
-        Nobody waits for it: while the store is down it is not noted.
+        For histories that are played again: millions of attempts would wait for their outcome window to pass.
         """
+        key = self._keys.pending(decision_id)
+        self._gate.later(self._gate.send(key, "UNLINK", f"{key}:r"))
+
+    def note_answered(self, request_id: str, answer: str) -> None:
+        """Note, beside the answer, that the decision on a request is recorded, and what it was. Nobody waits for it."""
         key = self._keys.answered(request_id)
         self._gate.tell(key, packed("SET", key, answer, "EX", REPEATABLE_S))
+
+    async def answered(self, request_id: str) -> str | None:
+        """Return what is noted of a request's answer; raises StoreUnavailable."""
+        noted: bytes | None = await self._gate.send(self._keys.answered(request_id), "GET")
+        return None if noted is None else noted.decode(errors="replace")
 
     async def accept_loss(self, now: float) -> None:
         """Begin a new epoch that all processes adopt: what was lost is no fault any more."""

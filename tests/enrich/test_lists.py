@@ -9,11 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskd.enrich.address import Address, parse_address
+from riskd.enrich.listed import compiled
 from riskd.enrich.lists import MAX_ENTRIES, AddressList, NetworkLists
 from riskd.enrich.watched import Watched, followed
 from riskd.errors import DataError
+from riskd.policy.named import Of
 
 TODAY = date(2026, 12, 31)
+ENTRIES: list[tuple[Of, str]] = [
+    ("network", "203.0.113.0/24"), ("country", "KP"), ("subject", "abc"), ("email_domain", "example.com")
+]  # fmt: skip
 LIST = """
 # a feed
 203.0.113.0/24   # until 2026-12-31 scanners
@@ -55,6 +60,25 @@ def test_lookups(ip: str | None, asn: int | None, today: date, holds: bool | Non
     deny = AddressList(LIST.splitlines(), "list")
     assert deny.entries == 6
     assert deny.holds(address(ip) if ip else None, asn, today) is holds
+
+
+def test_an_ipv4_prefix_written_as_ipv6_holds() -> None:
+    """Addresses come unmapped, and so an entry that maps IPv4 into IPv6 stands for the IPv4 prefix it means."""
+    deny = AddressList(["::ffff:203.0.113.7", "::ffff:198.51.100.0/120", "::/8"], "list")
+    for ip, holds in (("203.0.113.7", True), ("::ffff:198.51.100.9", True), ("198.51.101.9", False), ("::1:2", True)):
+        assert deny.holds(address(ip), 1, TODAY) is holds, ip
+
+
+def test_a_short_list_takes_little_room() -> None:
+    """A hundred lists of an entry each, of every kind, keep less than a megabyte of the address space each."""
+
+    def mapped_mb() -> float:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    before = mapped_mb()
+    kept = [compiled(of, [entry], "list", lambda _of, text: f"{text:0>24}") for of, entry in ENTRIES * 25]
+    assert len(kept) == 100
+    assert mapped_mb() - before < 100
 
 
 def test_names_every_mistake_by_line() -> None:

@@ -11,7 +11,7 @@ from typing import cast
 from riskd.case import Call
 from riskd.contract import Decision, OutcomeReceipt, OutcomeReport
 from riskd.counterfactual import ExplainedDecision
-from riskd.errors import ConfigError, ConflictError, RecordUnavailable, RequestError
+from riskd.errors import ConfigError, ConflictError, RecordUnavailable, RequestError, UnbackedError
 from riskd.http.api import Part, Readiness, build_api
 from riskd.http.door import Door
 from riskd.http.front import Front
@@ -41,10 +41,10 @@ class Keys:
 class EchoEngine:
     """Allows everything; the action's name asks for delays and failures."""
 
-    async def again(self, call: Call) -> Decision | Exception:
-        """Judge one alone."""
-        (decision,) = await self.decide_all([call])
-        return decision
+    async def again(self, call: Call, unbacked: UnbackedError) -> Decision | Exception:
+        """Judge a repeat after a while."""
+        await asyncio.sleep(float(unbacked.request_key))
+        return self._allow(call)
 
     async def decide_all(self, calls: Sequence[Call]) -> list[Decision | Exception]:
         """Judge each on its own."""
@@ -64,6 +64,11 @@ class EchoEngine:
             raise RecordUnavailable("the disk is full")
         elif word == "crash":
             raise RuntimeError("secret of the house")
+        elif word.startswith("repeat_"):
+            raise UnbackedError(word.removeprefix("repeat_"), "", None)
+        return self._allow(call)
+
+    def _allow(self, call: Call) -> Decision:
         decision = Decision(
             decision="allow",
             score=0.0,

@@ -1,6 +1,7 @@
 """More than a worker can hold is refused at once, and what it holds is answered."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.http.servers import BODY, Start
@@ -33,3 +34,25 @@ def test_callers_who_leave_give_their_place_back(start: Start) -> None:
         assert json.loads(
             client.post("/decide", content=json.dumps(BODY), headers={"content-type": "application/json"}).text
         )
+
+
+def test_repeats_that_wait_take_nobodys_place(start: Start) -> None:
+    """While as many repeats as may be under way wait for their firsts, others are answered; and so are they, later."""
+    waits = BODY | {"action": {"name": "repeat_2"}}
+    server = start(ECHO_IN_FLIGHT="4")
+    with ThreadPoolExecutor(4) as callers, server.client() as client:
+        waiting = [callers.submit(client.post, "/decide", json=waits) for _ in range(4)]
+        time.sleep(0.5)
+        assert [client.post("/decide", json=BODY).status_code for _ in range(8)] == [200] * 8
+        assert not any(one.done() for one in waiting)
+        assert client.post("/decide", json=waits).status_code == 503
+        assert [one.result().status_code for one in waiting] == [200] * 4
+
+
+def test_the_repeats_of_a_batch_wait_together(start: Start) -> None:
+    """A batch of thirty repeats, each of which waits a second, takes a second or two."""
+    waits = {"requests": [BODY | {"action": {"name": "repeat_1"}}] * 30}
+    server = start()
+    with server.client() as client:
+        answer = client.post("/decide/batch", json=waits, timeout=15)
+    assert len(answer.json()["decisions"]) == 30

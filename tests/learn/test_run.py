@@ -24,12 +24,7 @@ from riskd.record.reader import ReadReport, read
 from riskd.record.schema import DecisionRecord
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory, policy: Policy) -> Simulated:
-    """A small world, played."""
-    return simulate(tmp_path_factory.mktemp("simulated") / "out", Size(subjects=1500, days=90, seed=3), policy)
+DAY = timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +36,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(simulated: Simulated, models: Path) -> Trained:
     """A model trained from that world's log."""
-    return train(simulated.log, models, now=NOW, source="a simulation in a test", trees=50, samples=256)
+    return train(simulated.log, models, now=NOW, source="a simulation in a test", trees=50, maturity=DAY)
 
 
 def test_the_log_is_an_ordinary_one_with_a_truth_for_each_decision(simulated: Simulated) -> None:
@@ -76,13 +71,13 @@ def test_a_trained_model_serves(trained: Trained, models: Path, simulated: Simul
 
 def test_training_is_repeatable(trained: Trained, simulated: Simulated, tmp_path: Path) -> None:
     """The same log, seed and settings give the same bytes."""
-    again = train(simulated.log, tmp_path, now=NOW, source="again", trees=50, samples=256)
+    again = train(simulated.log, tmp_path, now=NOW, source="again", trees=50, maturity=DAY)
     assert again.version == trained.version
-    other = train(simulated.log, tmp_path, now=NOW, source="other", seed=2, trees=50, samples=256)
+    other = train(simulated.log, tmp_path, now=NOW, source="other", seed=2, trees=50, maturity=DAY)
     assert other.version != trained.version
-    assert current_version(tmp_path) == other.version
-    make_current(tmp_path, again.version)
     assert current_version(tmp_path) == again.version
+    make_current(tmp_path, other.version)
+    assert current_version(tmp_path) == other.version
 
 
 def test_the_card_says_where_the_model_comes_from(trained: Trained, models: Path) -> None:
@@ -117,9 +112,9 @@ def test_the_sample_is_bounded_and_repeatable(simulated: Simulated) -> None:
 
 def test_too_short_a_log_trains_nothing(tmp_path: Path) -> None:
     """A log without enough trusted attempts is an error, and no artifact appears."""
-    (tmp_path / "log").mkdir()
+    (tmp_path / "part.jsonl").touch()
     with pytest.raises(ModelError, match="0 trusted attempts"):
-        train(tmp_path / "log", tmp_path / "models", now=NOW, source="nothing")
+        train(tmp_path / "part.jsonl", tmp_path / "models", now=NOW, source="nothing")
     assert not (tmp_path / "models").exists()
 
 

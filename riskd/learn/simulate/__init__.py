@@ -9,6 +9,8 @@ where there are any; what is invented says so where it stands.
     people    who lives there: home, phone, office, VPN, payees
     life      one person's honest year, attempt by attempt
     attackers · campaigns     who replaces which attempts
+    published                 the attackers of the literature
+    chosen                    attackers by name
     stream    all of it in the order of time
     run       drives a real engine with it and keeps the truth
 """

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 
+from riskd.learn.simulate import published
 from riskd.learn.simulate.attempt import (
     ADD_PAYEE,
     CHANGE_EMAIL,
@@ -15,6 +17,7 @@ from riskd.learn.simulate.attempt import (
     Attempt,
 )
 from riskd.learn.simulate.campaigns import CAMPAIGNS, Campaign, campaigns
+from riskd.learn.simulate.published import Craft
 from riskd.learn.simulate.scene import Scene
 
 _MULES = 60
@@ -32,6 +35,16 @@ class AttackRates:
     payment_fraud: float = 5.0
     takeover: float = 5.0
     campaigns: tuple[Campaign, ...] = CAMPAIGNS
+    naive: float = 0.0
+    vpn: float = 0.0
+    in_network: float = 0.0
+    """Of the literature's targeted attacker, who comes from the victim's own network; `targeted` comes from the
+    country. Both are labelled `targeted`, and nobody plays both."""
+    very_targeted: float = 0.0
+    clone: float = 0.0
+    payout: float = 0.0
+    off_rhythm: bool = False
+    """Let those of the literature attack when anybody might log in, not when the victim would have."""
 
 
 def attack(attempts: list[Attempt], *, until: float, rates: AttackRates, rng: Random) -> list[Attempt]:
@@ -46,6 +59,17 @@ def attack(attempts: list[Attempt], *, until: float, rates: AttackRates, rng: Ra
         (_stolen_password, rates.stolen_password),
     ):
         kind(scene, round(logins * rate / 1000))
+    craft = Craft(partial(_as_attacker, scene), partial(_payout, scene), rates.off_rhythm)
+    for attacker, rate in (
+        (published.payout, rates.payout),
+        (published.very_targeted, rates.very_targeted),
+        (published.targeted, rates.in_network),
+        (published.vpn, rates.vpn),
+        (published.naive, rates.naive),
+        (published.clone, rates.clone),
+    ):
+        if count := round(logins * rate / 1000):
+            attacker(scene, count, craft)
     campaigns(scene, rates.campaigns)
     return scene.result()
 

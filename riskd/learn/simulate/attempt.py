@@ -12,7 +12,11 @@ from riskd.learn.simulate.world import Country, Origin
 HONEST = "honest"
 """The label of an attempt by the account's owner; every other label is the kind of an attack."""
 KINDS = ("stuffing", "spray", "stolen_password", "targeted", "session_theft", "payment_fraud", "takeover")
-"""The attack kinds, the order in which they are reported."""
+"""The attack kinds that are played where none is asked for, in the order in which they are reported."""
+MORE_KINDS = ("naive", "vpn", "very_targeted", "clone", "payout")
+"""The attack kinds that are played only where they are asked for, in the order in which they are reported."""
+IN_STEPS = frozenset({"payment_fraud", "takeover", "payout"})
+"""Kinds of several attempts on one victim, which are stopped when any of them is."""
 
 LOGIN, VIEW, TRANSFER, EXPORT = "login", "view", "transfer", "export"
 CHANGE_EMAIL, CHANGE_PHONE, CHANGE_PASSWORD = "change_email", "change_phone", "change_password"

@@ -22,6 +22,7 @@ from riskd.engine import Engine
 from riskd.enrich.enrich import Enricher
 from riskd.enrich.geo import Geo
 from riskd.enrich.identity import load_secrets
+from riskd.learn.simulate.attackers import AttackRates
 from riskd.learn.simulate.attempt import HONEST, LOGIN, TRANSFER, Attempt
 from riskd.learn.simulate.people import Habits
 from riskd.learn.simulate.stream import Size, simulate_stream
@@ -63,15 +64,21 @@ class Simulated:
 
 
 def simulate(
-    out: Path, size: Size, policy: Policy, model: Model | None = None, habits: Habits | None = None
+    out: Path,
+    size: Size,
+    policy: Policy,
+    model: Model | None = None,
+    habits: Habits | None = None,
+    *,
+    rates: AttackRates | None = None,
 ) -> Simulated:
     """Play `size` against an engine with this policy and model; write `out/log/` and `out/truth.jsonl`.
 
-    The engine is the real one, on an embedded store in a temporary directory. The same size and habits give the same
-    attempts.
+    The engine is the real one, on an embedded store in a temporary directory. The same size, habits and
+    rates give the same attempts; without `rates` those attack whom the shipped model's card tells of.
     Raises FileExistsError when `out` holds a simulation already, ValueError for an impossible size.
     """
-    stream = simulate_stream(size, habits)
+    stream = simulate_stream(size, habits, rates)
     truth = out / TRUTH_FILE
     if truth.exists() or (out / LOG_FOLDER).exists():
         raise FileExistsError(f"{out} holds a simulation already")

@@ -1,0 +1,114 @@
+"""The bands that a build is held to, and the file that says them: `takeover: {least: 80%}` below `stopped`."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from riskd.errors import PolicyError
+from riskd.learn.simulate.chosen import NAMES
+from riskd.policy.finding import Finding
+from riskd.policy.load import LONGEST_WORD, MAX_MISTAKES, keys_at, located, read_file, read_tree, whole_file, worded
+from riskd.policy.section import Section
+
+SHIPPED_BANDS = Path(__file__).with_name("bands.yaml")
+"""The bands for the shipped policy and model; docs/ci.md has the figures that they come from."""
+
+
+def _share(value: object) -> object:
+    """Read `1%`, `1 %` or 0.01."""
+    text = str(value).strip() if isinstance(value, str | int | float) else ""  # True is no number either
+    try:
+        number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        raise ValueError("is no share: write 1% or 0.01") from None
+    if not 0 <= number <= 1:
+        raise ValueError("is not between 0% and 100%: write 1% or 0.01")
+    return number
+
+
+Share = Annotated[float, BeforeValidator(_share)]
+
+
+class Band(Section):
+    """Where a share may lie; at least one end is said."""
+
+    least: Share | None = None
+    most: Share | None = None
+
+    def __str__(self) -> str:
+        """Readable: `at least 80 %`, `at most 1.5 %`, `80 to 95 %`."""
+        if self.least is not None and self.most is not None:
+            return f"{100 * self.least:g} to {100 * self.most:g} %"
+        return f"at least {100 * self.least:g} %" if self.least is not None else f"at most {100 * (self.most or 0):g} %"
+
+
+def _sound(band: Band) -> Band:
+    if band.least is None and band.most is None:
+        raise ValueError("says neither `least` nor `most`")
+    if band.least is not None and band.most is not None and band.least > band.most:
+        raise ValueError("has `least` above `most`: nothing lies within")
+    return band
+
+
+SoundBand = Annotated[Band, AfterValidator(_sound)]
+
+
+class Honest(Section):
+    """What honest people may be troubled."""
+
+    logins: SoundBand | None = None
+    """Logins stepped up or denied, of people whose account no attacker entered before."""
+    denied: SoundBand | None = None
+    """Logins denied."""
+    actions: SoundBand | None = None
+    """Other actions stepped up or denied."""
+
+
+class Bands(Section):
+    """A file of bands."""
+
+    honest: Honest = Honest()
+    stopped: Annotated[dict[str, SoundBand], Field(default_factory=dict, max_length=100)]
+    """By attacker, as `riskd simulate --attackers` names them; those that are named here are played, and no others."""
+
+
+def read_bands(path: Path) -> Bands:
+    """Read a file of bands; raises PolicyError with every mistake found, its place and the nearest right words."""
+    source = str(path)
+    text, tree = read_tree(read_file(path), source)
+    if not isinstance(tree, dict):
+        raise whole_file(source, "must be a mapping with `honest` and `stopped`")
+    strangers = _strangers(tree)
+    try:
+        bands = Bands.model_validate(tree)
+    except ValidationError as error:
+        found = [*(_finding(detail) for detail in error.errors(include_url=False)[:MAX_MISTAKES]), *strangers]
+        raise PolicyError(source, located(text, found[:MAX_MISTAKES], error.error_count() + len(strangers))) from None
+    if strangers:
+        raise PolicyError(source, located(text, strangers[:MAX_MISTAKES], len(strangers)))
+    if not bands.stopped and bands.honest == Honest():
+        raise whole_file(source, "names no band, so nothing could break")
+    return bands
+
+
+def _strangers(tree: dict[str, Any]) -> list[Finding]:
+    stopped = tree.get("stopped")
+    words = [word for word in stopped if word not in NAMES] if isinstance(stopped, dict) else []
+    return [
+        Finding(("stopped", word), f"no such attacker: {word[:LONGEST_WORD]!r}", _near(word, NAMES), of_key=True)
+        for word in words[:MAX_MISTAKES]
+    ]
+
+
+def _finding(detail: ErrorDetails) -> Finding:
+    path = detail["loc"]
+    extra = detail["type"] == "extra_forbidden"
+    right = keys_at(Bands, path[:-1]) if extra else []
+    return Finding(path, worded(detail), _near(str(path[-1]) if path else "", right), of_key=extra)
+
+
+def _near(word: str, right: "tuple[str, ...] | list[str]") -> tuple[str, ...]:
+    return tuple(get_close_matches(word[:LONGEST_WORD], right, n=2, cutoff=0.55))

@@ -1,0 +1,48 @@
+"""docs/training.md runs as written."""
+
+import re
+
+import pytest
+
+from riskd.learn.rows import FEWEST, MATURITY, SAMPLE, SHARE
+from tests.learn.test_train import ATTEMPTS, BOUND, RARITY_BOUND
+from tests.pages import Page
+
+GUIDE = Page.of("training.md")
+SHOP = re.findall(r"cd (/\S+)", GUIDE.text)[0]
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Run all commands, and return what each block printed."""
+    return GUIDE.run(there=SHOP, here=tmp_path_factory.mktemp("training") / "shop")
+
+
+def test_every_command_of_the_guide_is_run() -> None:
+    """No block of shell is left out."""
+    assert GUIDE.runs_every_command()
+
+
+def test_the_first_model_is_current_and_held_against_rivals(printed: list[str]) -> None:
+    """The first training says what it read and left out, how it does, and that it is in use."""
+    said = printed[2]
+    for word in ("read ", "taught nothing: ", "too young", "calibrated on", "ecod", "hbos", "is current in"):
+        assert word in said
+
+
+def test_parquet_gives_the_same_model(printed: list[str]) -> None:
+    """The model from Parquet has the version that is current, and its manifest tells of its training."""
+    assert '"current": true' in printed[4]
+    assert '"training"' in printed[4]
+
+
+def test_the_page_says_what_the_code_does() -> None:
+    """Caps, delay, sample and bounds on the page are those that the code and the tests have."""
+    text = " ".join(GUIDE.text.split())
+    assert f"| {FEWEST['subject']} rows, or {100 * SHARE['subject']:g} % of all" in text
+    assert f"| {FEWEST['network']} rows, or {100 * SHARE['network']:g} %" in text
+    assert FEWEST["subject"] == FEWEST["device"]
+    assert f"at least **{MATURITY.days} days** older" in text
+    assert f"a sample of {SAMPLE:,}" in text
+    assert f"**{ATTEMPTS:,} attempts from his own device**" in text
+    assert f"by more than {BOUND}** (of 0 to 1), and no rarity by more than {RARITY_BOUND} nats, but for" in text
