@@ -222,6 +222,10 @@ def _attempt(draft: Draft, plan: Plan, *, at: datetime, call: Call) -> Attempt:
         sensitive=plan.sensitive,
         change=plan.change,
         instead=call.instead,
+        client=device.client,
+        os_family=device.os_family,
+        kind=device.kind,
+        browser_major=device.browser_major,
     )
 
 

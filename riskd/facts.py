@@ -129,6 +129,15 @@ class DeviceFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """First language tag of Accept-Language, primary subtag (`en`)."""
     utc_offset_minutes: int | None = None
     rtt_ms: float | None = None
+    model: str | None = None
+    """Model of the device by the user agent: a word of at most 24 characters with at most 8 digits."""
+
+    @property
+    def client(self) -> str | None:
+        """What the client looks like at any version: family, kind and model; None where it does not say enough."""
+        if self.family is None or self.kind is None:
+            return None
+        return f"{self.family}|{self.kind}|{self.model or ''}"
 
 
 class ListFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -248,6 +257,19 @@ class SubjectHistory(Struct, frozen=True, array_like=True):
     """Since the report that `reported_age_s` dates, and with it all earlier ones, was confirmed to be a mistake: the
     reported attempt itself, or one made since, was confirmed legitimate. None when it was not, when a later report
     came, and when fresh evidence has answered the report."""
+    ip_count: int = 0
+    """Confirmed successes from the presented address."""
+    known_clients: int = 0
+    """How many clients are known; 0 also where none was kept yet, of habits that an earlier version has kept."""
+    client_age_s: float | None = None
+    """Since the presented client, `DeviceFacts.client`, was last part of a confirmed success."""
+    client_count: int = 0
+    client_major: int | None = None
+    """Newest browser major that was confirmed with it."""
+    os_count: int = 0
+    """Confirmed successes with the presented operating system."""
+    kind_count: int = 0
+    """Confirmed successes with the presented kind of device."""
 
 
 class AddressCounts(Struct, frozen=True, array_like=True):

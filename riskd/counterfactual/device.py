@@ -95,6 +95,10 @@ def _client(facts: Facts, history: SubjectHistory) -> dict[str, object]:
     if device.family is not None:
         changed["family_age_s"] = last_s
         changed["family_count"] = max(history.family_count, share(history, history.known_families))
+    if device.client is not None and history.known_clients:
+        count = share(history, history.known_clients)
+        changed |= {"client_age_s": last_s, "client_count": max(history.client_count, count)}
+        changed |= {"os_count": max(history.os_count, count), "kind_count": max(history.kind_count, count)}
     if history.device_family is not None:
         changed["device_family"] = device.family
     if device.language is not None and history.known_languages:

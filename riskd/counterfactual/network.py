@@ -26,6 +26,7 @@ def known_network(facts: Facts) -> Change | None:
             network_age_s=known_age_s(past),
             network_count=max(past.network_count, share(past, past.known_networks)),
             ip_age_s=known_age_s(past),
+            ip_count=max(past.ip_count, share(past, past.known_ips)),
         )
 
     return Change("known_network", "from a known network", apply)

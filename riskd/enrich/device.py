@@ -109,6 +109,7 @@ def _facts(
         screen_width=screen.width if screen else None,
         screen_height=screen.height if screen else None,
         language=_language(accept_language) if accept_language else None,
+        model=agent.model if agent else None,
     )
 
 

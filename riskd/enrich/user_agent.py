@@ -20,6 +20,10 @@ UNKNOWN = "Other"
 _FROZEN_IOS = "18.6"
 _IOS_BEHIND_IT = 26
 _NO_DEVICE = parse_device(UNKNOWN, None, None)
+_NO_BRAND = frozenset({None, "Generic", "Generic_Android", "Generic_Android_Tablet", "Spider"})
+_MODEL = re.compile(r"[A-Za-z][A-Za-z0-9 _+-]{0,23}")
+_MOST_DIGITS = 8
+"""Of a model: SM-G960F, Pixel 9. A card or a telephone number has more."""
 _REDUCED_ANDROID = re.compile(r"; Android 10; K\)")
 
 
@@ -36,6 +40,8 @@ class Agent(Struct, frozen=True):
     """None also where browsers freeze the version: macOS 10.15, Android 10 `K`, iOS 18.6 (see `_os_major`)."""
     browser_family: str | None
     browser_major: int | None
+    model: str | None
+    """Model of the device; None where it names none, only what kind of device it is, or what looks like none."""
 
 
 def read_user_agent(text: str) -> Agent:
@@ -56,6 +62,7 @@ def _read(text: str) -> Agent:
         os_major=_os_major(agent, browser_major),
         browser_family=None if agent.browser.family == UNKNOWN else agent.browser.family,
         browser_major=browser_major,
+        model=_model(agent),
     )
 
 
@@ -82,6 +89,13 @@ def _kind(agent: UserAgent) -> str:
     if agent.is_mobile:
         return "mobile"
     return "desktop" if agent.is_pc else "other"
+
+
+def _model(agent: UserAgent) -> str | None:
+    said: str | None = agent.device.model
+    if not said or agent.device.brand in _NO_BRAND or not _MODEL.fullmatch(said):
+        return None
+    return said if sum(map(str.isdigit, said)) <= _MOST_DIGITS else None
 
 
 def _os_major(agent: UserAgent, browser_major: int | None) -> int | None:

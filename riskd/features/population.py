@@ -11,6 +11,8 @@ from typing import Self
 
 from msgspec import Struct
 
+from riskd.features.likelihood.tables import Likelihood
+
 MOST_VALUES = 20_000
 """A table keeps at most this many values, the most common ones; the rest count as never seen."""
 HOURS = 24
@@ -56,6 +58,8 @@ class Population(Struct, frozen=True, forbid_unknown_fields=True):
     native: bool = True
     """Counted on this deployment's own traffic. A simulated population's networks and countries are nobody's: rarity
     among them would make every real network odd, so it stays unknown."""
+    likelihood: Likelihood | None = None
+    """What the likelihood core has learnt; None of an artifact that was made before there was one."""
 
     @property
     def empty(self) -> bool:

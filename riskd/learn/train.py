@@ -21,9 +21,8 @@ import numpy.typing as npt
 
 from riskd.anomaly.artifact import FORMAT, Head, Manifest, ReadFile, Training, digest_of
 from riskd.errors import ModelError
-from riskd.facts import Facts
 from riskd.features import MODEL_FEATURES, schema_hash
-from riskd.features.population import Population, Table, hour_shares
+from riskd.features.population import Population
 from riskd.learn.calibrate import LEAST_ROWS, calibrate
 from riskd.learn.contest import Result, contest, metrics
 from riskd.learn.export import export_forest, largest_difference
@@ -31,6 +30,7 @@ from riskd.learn.forest import fit_forest
 from riskd.learn.head import with_head
 from riskd.learn.join import join
 from riskd.learn.labelled import LabelledSample
+from riskd.learn.likelihood import learn_population
 from riskd.learn.publish import publish
 from riskd.learn.rivals import Ecod, Hbos
 from riskd.learn.rows import FEWEST, MATURITY, SAMPLE, SHARE, Kinds, Trusted, TrustedSample
@@ -150,7 +150,7 @@ def train(
         raise ModelError(_too_few(asked, len(rows), sample, reading.report, maturity))
     split = _split(rows, *sample.span())
     facts = [row.facts for row in rows]
-    population = _population(facts[:split], native=native)
+    population = learn_population(facts, split, native=native, seed=seed)
     matrix = vectors(facts, population)
     fitted, held_out = matrix[:split], matrix[split:]
     ranks = np.array([row.rank for row in rows[:split]], dtype=np.uint64)
@@ -286,16 +286,6 @@ def _too_few(
         f"{', '.join(map(str, asked))}: {rows} trusted attempts of {sample.decisions:,} decisions"
         f"{f' ({why})' if why else ''}{f', lines refused: {lines}' if lines else ''}; "
         f"at least {least:,} are needed: {way_out}"
-    )
-
-
-def _population(facts: Sequence[Facts], *, native: bool) -> Population:
-    return Population(
-        native=native,
-        country=Table.of(attempt.place.country for attempt in facts),
-        network=Table.of(attempt.network.key for attempt in facts),
-        family=Table.of(attempt.device.family for attempt in facts),
-        hour=hour_shares(attempt.time.hour for attempt in facts),
     )
 
 

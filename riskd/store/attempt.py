@@ -54,6 +54,12 @@ class Attempt(Struct, frozen=True, array_like=True, kw_only=True):
     """How soon after its own circumstances were last seen a session in other circumstances has hopped."""
     instead: str | None = None
     """Id of a decision on the same request that no record backs: this one takes its place, with all that it counted."""
+    client: str | None = None
+    """What the client looks like at any version."""
+    os_family: str | None = None
+    kind: str | None = None
+    """mobile, tablet, desktop or other."""
+    browser_major: int | None = None
 
 
 class Settlement(Struct, frozen=True, array_like=True, kw_only=True):

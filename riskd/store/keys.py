@@ -28,6 +28,11 @@ entity that it is per: at the subject, address, network or device, or at `riskd:
 window, of a sum of amounts nine series of these at most (eight currencies, and one for all others), of a distinct
 count up to 16 members. One with more members has a set of its own, `:y<id>`, of up to 256.
 
+A subject's habits are fields of its hash, `time|count|more` each, of what was part of confirmed successes: up to 50
+addresses, 20 networks, countries, devices, families and clients (what a client looks like at any version, with the
+newest browser major confirmed), 10 languages and operating systems, 5 kinds of device, 100 payees. The least recently
+confirmed leave first.
+
 A day's amounts are those of the hour that runs and the 24 whole hours before it: 24 to 25 hours, in a bounded number of
 sums that no flood of small amounts can push a large one out of. Of eight sessions those that a confirmed success
 settled leave last.

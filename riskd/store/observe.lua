@@ -186,7 +186,8 @@ local function sees_subject(replays)
   local v = call('HMGET', k, 'token', 'core', 'known',
     field('d:', device), field('f:', family), field('i:', address), field('n:', network),
     field('c:', country), field('l:', language), field('r:', recipient), field('w:', country), field('m:', currency),
-    'burst', 'at:contact', 'at:password', 'at:factor', 'at:recipient', 'reported', 'replayed', 'places', 'safe')
+    'burst', 'at:contact', 'at:password', 'at:factor', 'at:recipient', 'reported', 'replayed', 'places', 'safe',
+    field('h:', client), field('o:', os_family), field('k:', kind))
   if not v[1] then
     v[1] = token
     call('HSET', k, 'token', token)
@@ -204,7 +205,7 @@ local function sees_subject(replays)
   if forgotten then
     hours, v[11], v[12] = 0, nil, nil
   end
-  local counts = {0, 0, 0, 0, 0, 0, 0}
+  local counts = {0, 0, 0, 0, 0, 0, 0, 0}
   if v[3] and not forgotten then
     counts = {cmsgpack.unpack(v[3])}
   end
@@ -215,10 +216,13 @@ local function sees_subject(replays)
     device_family = device_family ~= '' and device_family or nil
   end
   local family_age, family_count = known(v[5])
-  local ip_age = known(v[6])
+  local ip_age, ip_count = known(v[6])
   local network_age, network_count = known(v[7])
   local country_age, country_count = known(v[8])
   local language_age, recipient_age = known(v[9]), known(v[10])
+  local client_age, client_count, client_major = known(v[22])
+  local _, os_count = known(v[23])
+  local _, kind_count = known(v[24])
   local rtt_mean, rtt_sd, rtts = nil, nil, 0
   if v[11] then
     local squares
@@ -245,7 +249,7 @@ local function sees_subject(replays)
   local ips_5m, ips_1h, ips_24h = windows(k .. ':i', address, MINUTES_5, HOUR, DAY)
   local failures = within(k .. ':f', HOUR)
   local session_age, hop_age, sessions = sees_sessions(k .. ':s')
-  return array(55, table.concat({
+  return array(62, table.concat({
     pack(v[1], confirmed, age(first), age(last),
       device_age, device_family, family_age, ip_age, network_age, country_age, language_age, recipient_age,
       counts[1], counts[2], counts[3], counts[4], counts[5], counts[6], counts[7],
@@ -258,7 +262,8 @@ local function sees_subject(replays)
       changed('contact', v[14]), changed('password', v[15]), changed('factor', v[16]), changed('recipient', v[17]),
       session_age, hop_age),
     sessions,
-    pack(age(v[18]), age(v[19]), age(device_since), age(v[21])),
+    pack(age(v[18]), age(v[19]), age(device_since), age(v[21]),
+      ip_count, counts[8] or 0, client_age, client_count, tonumber(client_major), os_count, kind_count),
   }))
 end
 

@@ -6,8 +6,8 @@ local DAY = 86400
 local MEMORY = 180 * DAY
 local KEPT = 400 * DAY -- that somebody was here is kept longer than his habits, so that a dormant account is seen to wake
 -- How many of each kind a subject may be known by; the least recently confirmed leave first.
-local BOUNDS = {d = 20, f = 20, i = 50, n = 20, c = 20, l = 10, r = 100, m = 8}
-local KINDS = {'d', 'f', 'i', 'n', 'c', 'l', 'r'}
+local BOUNDS = {d = 20, f = 20, i = 50, n = 20, c = 20, l = 10, r = 100, m = 8, h = 20, o = 10, k = 5}
+local KINDS = {'d', 'f', 'i', 'n', 'c', 'l', 'r', 'h'}
 local BURST = 5
 local SMALL = 120 -- members; the server keeps sets of up to 128 in a compact form
 local call = redis.call
@@ -30,6 +30,7 @@ local reported = outcome == 'confirmed_fraud' or outcome == 'reported_by_user'
 local evidence = decided == 3 or outcome == 'step_up_passed'
 local presented = {
   d = device, f = family, i = address, n = network, c = country, l = language, r = recipient,
+  h = client, o = os_family, k = kind,
 }
 
 -- Answers whether the member is new.
@@ -122,6 +123,10 @@ local function count_things(k, step)
         with = family or ''
       end
       more = (since or string.format('%.3f', now)) .. '|' .. (with or '')
+    end
+    if kind == 'h' and browser_major and step > 0 then
+      -- The newest version; it stays when a success is taken back, since older ones are not kept.
+      more = string.format('%d', math.max(tonumber(more) or 0, browser_major))
     end
     if step > 0 then
       call('HSET', k, name, string.format('%.3f|%d|', math.max(time, now), count + 1) .. more)

@@ -86,6 +86,23 @@ def test_real_user_agents(
 
 
 @pytest.mark.parametrize(
+    ("named", "model", "client"),
+    [
+        ("Android 9; SM-G960F", "SM-G960F", "Android|Chrome Mobile|mobile|SM-G960F"),
+        ("Android 10; K", None, "Android|Chrome Mobile|mobile|"),  # the reduced user agent names none
+        ("Android 9; SM-4111 1111 1111 1111", None, "Android|Chrome Mobile|mobile|"),
+        ("Android 9; SM-ada@example.org", None, "Android|Chrome Mobile|mobile|"),
+        ("Android 9; SM-" + "G" * 60, None, "Android|Chrome Mobile|mobile|"),
+    ],
+)
+def test_a_model_is_a_short_word(named: str, model: str | None, client: str) -> None:
+    """What the user agent calls the device is kept where it can be a model, and makes the client."""
+    text = f"Mozilla/5.0 (Linux; {named}) {WEBKIT} Chrome/80.0.0.0 Mobile Safari/537.36"
+    device = read_device(Context(user_agent=text), None, None)
+    assert (device.model, device.client) == (model, client)
+
+
+@pytest.mark.parametrize(
     ("text", "present", "parsed", "bot", "family"),
     [
         (None, None, None, None, None),

@@ -1,155 +1,240 @@
-"""The log likelihood ratio of an attempt, everybody against the subject."""
+"""The log likelihood ratio of an attempt, attackers against the subject."""
 
 from datetime import UTC, datetime
-from math import cos, isclose, log, pi, sin
+from math import cos, isclose, isfinite, log, pi, sin
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from riskd.features.population import Population, Table
+from riskd.facts import DeviceFacts, Facts, NetworkFacts, PlaceFacts
+from riskd.features.likelihood.ratio import place_ratios
+from riskd.features.likelihood.states import MEMORY_S
+from riskd.features.population import Population
 from riskd.features.rarity import rarity_log_ratio
-from tests.attempts import NOON, attempt, history
-
-POPULATION = Population(
-    country=Table(counts={"NO": 900, "SE": 90, "KP": 1}, total=1000),
-    network=Table(counts={"AS1": 500, "AS2": 60, "AS3": 1}, total=1000),
-    family=Table(counts={"Windows|Chrome": 600, "Linux|Firefox": 10}, total=1000),
+from tests.attempts import attempt, history
+from tests.features.likelihood.learnt import (
+    AT_HOME,
+    DAY_S,
+    MINUTE_S,
+    NEW_CLIENT,
+    NEW_COUNTRY,
+    NEW_FAMILY,
+    NEW_IP,
+    NEW_NETWORK,
+    NEW_OS,
+    POPULATION,
+    USUAL,
 )
-USUAL: dict[str, Any] = {
-    "confirmed": 40,
-    "known_countries": 1,
-    "country_count": 40,
-    "known_networks": 1,
-    "network_count": 40,
-    "known_families": 1,
-    "family_count": 40,
-}
-AT_HOME: dict[str, Any] = {
-    "place": {"country": "NO"},
-    "network": {"key": "AS1"},
-    "device": {"family": "Windows|Chrome"},
-}
+
+ABROAD: dict[str, Any] = {"place": {"country": "SE"}, "network": {"ip": "hotel", "key": "AS2"}}
 
 
-def ratio(known: dict[str, Any], population: Population = POPULATION, **groups: Any) -> float | None:  # noqa: ANN401
-    """The ratio of an attempt at home, but for `groups`, by a subject with this history."""
-    return rarity_log_ratio(attempt(history=history(**known), **{**AT_HOME, **groups}), population)
+def facts_of(known: dict[str, Any], **groups: Any) -> Facts:  # noqa: ANN401
+    """An attempt at home, but for `groups`, by a subject with this history."""
+    return attempt(history=history(**known), **{**AT_HOME, **groups})
+
+
+def ratio(known: dict[str, Any], population: Population = POPULATION, **groups: Any) -> float:  # noqa: ANN401
+    """The ratio of an attempt at home, but for `groups`, by a subject with this history; it must be known."""
+    found = rarity_log_ratio(facts_of(known, **groups), population)
+    assert found is not None
+    return found
 
 
 def test_at_home_is_more_like_the_subject() -> None:
-    """What the subject always shows is likelier for the subject than for everybody: below 0."""
-    found = ratio(USUAL)
-    assert found is not None
-    assert found < 0
+    """What the subject always shows is likelier for the subject than for any attacker: below 0."""
+    assert ratio(USUAL) < 0
 
 
-def test_a_stranger_is_more_like_anybody() -> None:
-    """Another country, network and family than the subject ever showed are above 0, and rising with each."""
-    abroad = {**USUAL, "country_count": 0, "network_count": 0}
-    stranger = {**abroad, "family_count": 0}
-    groups = {"place": {"country": "SE"}, "network": {"key": "AS2"}}
-    one, two = ratio(abroad, **groups), ratio(stranger, **groups)
-    assert one is not None
-    assert two is not None
-    assert 0 < one < two
+def test_a_stranger_is_more_like_an_attacker() -> None:
+    """Another country is above 0, with another client too far above."""
+    abroad, stranger = ratio({**USUAL, **NEW_COUNTRY}, **ABROAD), ratio({**USUAL, **NEW_COUNTRY, **NEW_OS}, **ABROAD)
+    assert 0 < abroad < stranger
 
 
-def test_a_new_network_of_the_usual_country_is_a_small_surprise() -> None:
-    """The subject's network backs off to the country, so at home a new network weighs less than one abroad."""
-    at_home = ratio({**USUAL, "network_count": 0}, network={"key": "AS2"})
-    abroad = ratio({**USUAL, "network_count": 0, "country_count": 0}, network={"key": "AS2"}, place={"country": "SE"})
-    assert at_home is not None
-    assert abroad is not None
-    assert at_home < abroad
+@pytest.mark.parametrize("new", [NEW_IP, NEW_NETWORK, NEW_COUNTRY])
+def test_a_change_is_odder_the_sooner_it_comes(new: dict[str, Any]) -> None:
+    """A new address, network or country after four minutes is odder than after a day, and that than after forty."""
+
+    def after(gap_s: float) -> float:
+        ages = {name: gap_s for name in USUAL if name.endswith("age_s") and not name.startswith("first")}
+        return ratio({**USUAL, **ages, **new})
+
+    assert after(4 * MINUTE_S) > after(DAY_S) > after(40 * DAY_S)
 
 
-def test_more_history_makes_the_unusual_rarer() -> None:
-    """Two successes prove no habit, forty do."""
-    only_family = {"known_families": 1, "family_count": 0}
-    few, many = ratio({"confirmed": 2, **only_family}), ratio({"confirmed": 40, **only_family})
-    assert few is not None
-    assert many is not None
-    assert 0 < few < many
+def test_version_drift_is_cheap_and_another_family_dear() -> None:
+    """On a client that is known a newer browser costs little, an older one more, another family most."""
+    known, device = {**USUAL, **NEW_COUNTRY}, AT_HOME["device"]
+    same = ratio(known)
+    newer = ratio(known, device={**device, "browser_major": 121})
+    older = ratio(known, device={**device, "browser_major": 100})
+    other = ratio({**known, **NEW_OS}, device={**device, "family": "Linux|Firefox", "os_family": "Linux"})
+    assert same < newer < older < other
+    assert newer - same < 0.5 * (other - same)
 
 
-def test_a_country_alone_is_compared() -> None:
-    """Where no network is known the country alone decides."""
-    abroad = ratio({"confirmed": 40, "known_countries": 1, "country_count": 0}, network={})
-    at_home = ratio({"confirmed": 40, "known_countries": 1, "country_count": 40}, network={})
-    assert abroad is not None
-    assert at_home is not None
-    assert at_home < 0 < abroad
+def test_the_client_backs_off_level_by_level() -> None:
+    """With a place that is new, each level of the client that is new makes a stranger likelier."""
+    levels = [{}, NEW_CLIENT, NEW_FAMILY, NEW_OS, {**NEW_OS, "kind_count": 0}]
+    found = [ratio({**USUAL, **NEW_NETWORK, **new}) for new in levels]
+    assert found == sorted(found)
 
 
-def test_back_off_by_hand() -> None:
-    """The family's part is ln of the population's share over (count + share) / (total + 1)."""
-    everybody = 600.5 / 1000.5
-    by_hand = log(everybody / ((10 + everybody) / (40 + 1)))
-    found = ratio({**USUAL, "family_count": 10, "known_countries": 0, "known_networks": 0})
-    assert found is not None
-    assert isclose(found, by_hand)
+def test_without_history_the_place_is_compared_with_the_population() -> None:
+    """A stranger from a rare network of a rare country is odd, from the usual one he is not; unknown without either."""
+    usual = ratio({}, place={"country": "NO"}, network={"ip": "x", "key": "AS1"})
+    rare = ratio({}, place={"country": "KP"}, network={"ip": "x", "key": "AS3"})
+    assert usual < 1 < rare
+    for groups in ({"place": {}}, {"network": {"ip": "x"}}):
+        assert rarity_log_ratio(facts_of({}, **groups), POPULATION) is None
 
 
-@pytest.mark.parametrize(
-    ("known", "groups"),
-    [
-        ({"confirmed": 0}, {}),
-        ({"confirmed": 5}, {"place": {}, "network": {}, "device": {}}),
-        ({"confirmed": 5}, {}),  # nothing of each kind is known
-    ],
-)
-def test_unknown_without_habits(known: dict[str, Any], groups: dict[str, Any]) -> None:
-    """Without confirmed history, or with nothing to compare, the ratio is unknown."""
-    assert ratio(known, **groups) is None
+def test_who_was_away_too_long_has_no_habits() -> None:
+    """After more than the memory of habits a subject is as good as new."""
+    gone = {"confirmed": 40, "last_confirmed_age_s": MEMORY_S + 1}
+    assert isclose(ratio(gone), ratio({}))
 
 
-def test_unknown_without_population_or_history() -> None:
-    """Without the tables of a model, or without a history, the ratio is unknown."""
-    assert ratio(USUAL, Population()) is None
+def test_a_simulated_population_knows_no_rare_places() -> None:
+    """Networks of a simulation are nobody's: without history the ratio is unknown, and a rare network says nothing."""
+    simulated = replace(POPULATION, native=False)
+    assert rarity_log_ratio(facts_of({}), simulated) is None
+    known = {**USUAL, **NEW_COUNTRY}
+    rare = {"place": {"country": "SE"}, "network": {"ip": "x", "key": "AS999"}}
+    assert ratio(known, simulated, **rare) == ratio(known, simulated, **ABROAD)
+    assert ratio(known, POPULATION, **rare) > ratio(known, POPULATION, **ABROAD)
+
+
+def test_by_hand() -> None:
+    """A new country with the usual client of the last success, added up by hand."""
+    likelihood = POPULATION.likelihood
+    assert likelihood is not None
+    w = replace(likelihood.weights, hour=0.0, rare=0.0)
+    population = replace(POPULATION, native=False, likelihood=replace(likelihood, weights=w))
+    gap = 41_000.0  # the typical gap of its class, so that nothing is interpolated
+    known = {**USUAL, **NEW_COUNTRY, "last_confirmed_age_s": gap, "client_age_s": gap}
+    p_new = likelihood.place[0][5][6]
+    everybody = (600.5 / 1000.5) * 0.5
+    strange = everybody / 0.8 * 0.3 / 0.6
+    imitated = 1 - w.stale + w.stale * 0.4 / 0.6
+    by_hand = log(w.naive / p_new * strange + w.targeted * imitated)
+    assert isclose(ratio(known, population, device={**AT_HOME["device"], "rtt_ms": None}), by_hand)
+
+
+def test_habits_of_an_earlier_version() -> None:
+    """Where no clients were kept yet the families stand in for them, and nothing is new for want of them."""
+    earlier = {
+        **USUAL, "known_clients": 0, "client_age_s": None, "client_count": 0, "client_major": None, "os_count": 0,
+        "kind_count": 0, "ip_count": 0,
+    }  # fmt: skip
+    assert ratio(earlier) < 0
+    assert ratio({**earlier, **NEW_FAMILY}) > ratio(earlier)
+
+
+def test_unknown_without_tables_history_or_address() -> None:
+    """Without learnt tables, a history or, where addresses are known, an address, the ratio is unknown."""
+    assert rarity_log_ratio(facts_of(USUAL), Population()) is None
+    assert rarity_log_ratio(facts_of(USUAL), replace(POPULATION, likelihood=None)) is None
     assert rarity_log_ratio(attempt(**AT_HOME), POPULATION) is None
-
-
-def at_nine(count: int) -> dict[str, Any]:
-    """Confirmed successes at nine in the morning."""
-    angle = 9 * pi / 12
-    return {"hour_sin": count * sin(angle), "hour_cos": count * cos(angle), "hour_count": count}
+    assert rarity_log_ratio(facts_of(USUAL, network={"key": "AS1"}), POPULATION) is None
 
 
 def test_the_hour_counts() -> None:
-    """An attempt at the usual hour is likelier for the subject, one at night less; below ten successes neither is."""
-    nine = ratio({**USUAL, **at_nine(40)}, time=datetime(2026, 3, 4, 9, tzinfo=UTC))
-    night = ratio({**USUAL, **at_nine(40)}, time=datetime(2026, 3, 4, 21, tzinfo=UTC))
-    without = ratio(USUAL)
-    assert nine is not None
-    assert night is not None
-    assert without is not None
-    assert nine < without < night
-    assert ratio({**USUAL, **at_nine(9)}) == without
+    """An attempt at the usual hour is likelier for the subject, one at night less."""
+    angle = 9 * pi / 12
+    at_nine = {"hour_sin": 40 * sin(angle), "hour_cos": 40 * cos(angle), "hour_count": 40}
+    nine = ratio({**USUAL, **at_nine}, time=datetime(2026, 3, 4, 9, tzinfo=UTC))
+    night = ratio({**USUAL, **at_nine}, time=datetime(2026, 3, 4, 21, tzinfo=UTC))
+    assert nine < ratio(USUAL) < night
 
 
-@given(
-    st.integers(1, 500),
-    st.integers(0, 500),
-    st.sampled_from(["NO", "SE", "KP", "XX"]),
-    st.sampled_from(["AS1", "AS3", "AS999"]),
-    st.floats(-1, 1),
-    st.floats(-1, 1),
-)
-def test_always_finite(confirmed: int, count: int, country: str, network: str, sine: float, cosine: float) -> None:
-    """Whatever the counts, the ratio is a finite number."""
-    seen = min(count, confirmed)
-    known = {
-        **USUAL,
-        "confirmed": confirmed,
-        "country_count": seen,
-        "network_count": seen,
-        "family_count": seen,
-        "hour_count": confirmed,
-        "hour_sin": sine * confirmed,
-        "hour_cos": cosine * confirmed,
+def test_an_unusual_round_trip_counts() -> None:
+    """A round trip unlike the subject's is odder than a usual one, which is worth as much as none."""
+    known = {**USUAL, "rtt_count": 40, "rtt_mean_log_ms": log(20.0)}
+    usual, slow, untold = (
+        ratio(known, device={**AT_HOME["device"], "rtt_ms": rtt_ms}) for rtt_ms in (20.0, 200.0, None)
+    )
+    assert usual == untold < slow <= untold + 3
+
+
+ages = st.none() | st.floats(0, 400 * DAY_S)
+counts = st.integers(0, 500)
+histories = st.fixed_dictionaries(
+    {
+        "confirmed": counts,
+        "last_confirmed_age_s": st.floats(0, 400 * DAY_S),
+        **{name: counts for name in USUAL if name.endswith("_count") or name.startswith("known_")},
+        **{f"{kind}_age_s": ages for kind in ("ip", "network", "country", "client", "family")},
+        "client_major": st.none() | st.integers(0, 200),
+        "hour_sin": st.floats(-500, 500),
+        "hour_cos": st.floats(-500, 500),
+        "hour_count": counts,
+        "rtt_count": counts,
+        "rtt_mean_log_ms": st.none() | st.floats(-2, 12),
     }
-    found = ratio(known, place={"country": country}, network={"key": network}, time=NOON)
-    assert found is not None
-    assert abs(found) < 100
+)
+attempts = st.builds(
+    lambda known, network, place, device: attempt(
+        history=history(**known), network=network, place=place, device=device
+    ),
+    histories,
+    st.builds(NetworkFacts, ip=st.sampled_from([None, "home"]), key=st.sampled_from([None, "AS1", "AS3", "AS999"])),
+    st.builds(PlaceFacts, country=st.sampled_from([None, "NO", "KP", "XX"])),
+    st.builds(
+        DeviceFacts,
+        family=st.sampled_from([None, "Windows|Chrome", "Linux|Firefox", "X|Y"]),
+        os_family=st.sampled_from([None, "Windows", "Linux", "X"]),
+        kind=st.sampled_from([None, "desktop", "other"]),
+        browser_major=st.none() | st.integers(0, 200),
+        rtt_ms=st.none() | st.floats(0, 1e6),
+    ),
+)
+populations = st.sampled_from([POPULATION, replace(POPULATION, native=False)])
+
+
+@given(attempts, populations)
+def test_always_finite(facts: Facts, population: Population) -> None:
+    """Whatever is known, the ratio is unknown or a finite number."""
+    found = rarity_log_ratio(facts, population)
+    assert found is None or isfinite(found)
+
+
+FIELDS = [
+    ("network", "ip"), ("network", "key"), ("place", "country"), ("device", "family"), ("device", "os_family"),
+    ("device", "kind"), ("device", "browser_major"), ("device", "rtt_ms"),
+]  # fmt: skip
+
+
+@given(attempts, populations, st.sets(st.sampled_from(FIELDS), min_size=1))
+def test_knowing_less_never_raises_the_ratio(
+    facts: Facts, population: Population, fields: set[tuple[str, str]]
+) -> None:
+    """Take any of what is presented away: the ratio falls, stays, or becomes unknown; an unknown one stays so."""
+    less = facts
+    for group, field in fields:
+        less = replace(less, **{group: replace(getattr(less, group), **{field: None})})
+    before, after = rarity_log_ratio(facts, population), rarity_log_ratio(less, population)
+    assume(after is not None)
+    assert before is not None
+    assert after is not None
+    assert after <= before + 1e-9
+
+
+@given(attempts, populations, st.sampled_from(["ip", "network", "country"]))
+def test_a_place_of_old_is_no_likelier_for_the_subject(facts: Facts, population: Population, kind: str) -> None:
+    """What was there at the last success, seen long before it instead: no stranger becomes less likely."""
+    past, tables = facts.history, population.likelihood
+    assert past is not None
+    assert tables is not None
+    assume(past.confirmed and past.last_confirmed_age_s is not None and getattr(past, f"{kind}_age_s") is not None)
+    last_s = past.last_confirmed_age_s or 0.0
+    fresh, old = (replace(past, **{f"{kind}_age_s": age_s}) for age_s in (last_s, last_s + 60))
+    before, after = (place_ratios(facts, history, population, tables) for history in (fresh, old))
+    if before is not None:
+        assert after is not None
+        assert after[0] >= before[0] * (1 - 1e-9)
+        assert after[1] >= before[1] * (1 - 1e-9)

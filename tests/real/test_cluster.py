@@ -17,7 +17,14 @@ from riskd.errors import StoreUnavailable
 from riskd.store import Store, parse
 from riskd.store.embedded import find_server
 from riskd.store.route import SLOTS, slot_of
-from tests.store import behaviour, behaviour_entries, behaviour_reports, behaviour_sessions, behaviour_velocities
+from tests.store import (
+    behaviour,
+    behaviour_clients,
+    behaviour_entries,
+    behaviour_reports,
+    behaviour_sessions,
+    behaviour_velocities,
+)
 from tests.store.story import NOW, attempt, confirmed, history
 
 pytestmark = pytest.mark.real
@@ -142,6 +149,10 @@ class TestLearning(behaviour.Learning):
 
 class TestReports(behaviour_reports.Reports):
     """A report stands, is set aside, is answered."""
+
+
+class TestClients(behaviour_clients.Clients):
+    """Clients at any version, systems and kinds of device."""
 
 
 class TestSessions(behaviour_sessions.Sessions):

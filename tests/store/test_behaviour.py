@@ -1,6 +1,13 @@
 """The store's behaviour on one server, where one script reaches all."""
 
-from tests.store import behaviour, behaviour_entries, behaviour_reports, behaviour_sessions, behaviour_velocities
+from tests.store import (
+    behaviour,
+    behaviour_clients,
+    behaviour_entries,
+    behaviour_reports,
+    behaviour_sessions,
+    behaviour_velocities,
+)
 
 
 class TestCounting(behaviour.Counting):
@@ -13,6 +20,10 @@ class TestRepeats(behaviour.Repeats):
 
 class TestLearning(behaviour.Learning):
     """What becomes known, and what does not."""
+
+
+class TestClients(behaviour_clients.Clients):
+    """Clients at any version, systems and kinds of device."""
 
 
 class TestSessions(behaviour_sessions.Sessions):

@@ -31,6 +31,8 @@ def fresh(number: int, **changes: Value) -> dict[str, Value]:
     country = chr(65 + number % 26) + chr(65 + number // 26 % 26)
     new |= {"family": f"System {number}|Browser {number}", "language": f"l{number % 500}", "country": country}
     new |= {"currency": country + "X", "amount": number / 7, "latitude": number % 90 + 0.5, "sensitive": True}
+    new |= {"client": f"System {number}|Browser {number}|mobile|Model {number}", "os_family": f"System {number}"}
+    new |= {"kind": f"kind {number % 7}", "browser_major": number}
     new |= {"change": ("contact", "password", "factor", "recipient")[number % 4]}
     return {**new, **changes}
 

@@ -39,6 +39,7 @@ MAX_FAMILY: Final = 128
 _HASH = re.compile(r"[0-9a-f]{24}")
 _NETWORK = re.compile(r"AS\d{1,10}|[0-9a-f]{24}")
 _COUNTRY, _LANGUAGE, _CURRENCY = re.compile(r"[A-Z]{2}"), re.compile(r"[a-z]{2,8}"), re.compile(r"[A-Z]{3}")
+_CLIENT, _KIND = re.compile(r"[^\x00-\x1f]{1,256}"), re.compile(r"[a-z]{1,16}")
 _TABLES = (
     "CREATE TABLE decision (base TEXT PRIMARY KEY, token TEXT, request TEXT, attempt BLOB) WITHOUT ROWID",
     "CREATE TABLE event (base TEXT, at REAL, outcome TEXT, verdict INT)",
@@ -194,6 +195,10 @@ class Plan:
             currency=currency,
             sensitive=plan.sensitive,
             change=plan.change,
+            client=None if _family(device.family) is None else _of(_CLIENT, device.client),
+            os_family=_family(device.os_family),
+            kind=_of(_KIND, device.kind),
+            browser_major=device.browser_major if 0 <= (device.browser_major or 0) < 10**6 else None,
         )
 
     def _address(self, kept: str | None) -> str | None:
