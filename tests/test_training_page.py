@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from riskd.learn.head import LEAST_ATTACKS, LEAST_HONEST
 from riskd.learn.rows import FEWEST, MATURITY, SAMPLE, SHARE
 from tests.learn.test_train import ATTEMPTS, BOUND, RARITY_BOUND
 from tests.pages import Page
@@ -32,8 +33,15 @@ def test_the_first_model_is_current_and_held_against_rivals(printed: list[str]) 
 
 def test_parquet_gives_the_same_model(printed: list[str]) -> None:
     """The model from Parquet has the version that is current, and its manifest tells of its training."""
-    assert '"current": true' in printed[4]
-    assert '"training"' in printed[4]
+    assert '"current": true' in printed[5]
+    assert '"training"' in printed[5]
+
+
+def test_why_there_is_no_head_is_told(printed: list[str]) -> None:
+    """In so small a world people report too few attacks, and training says how many."""
+    assert re.fullmatch(r'"no_head": "\d+ labelled attacks, at least 100 are needed",', printed[4].strip())
+    assert "a hundred labelled attacks and a thousand labelled honest attempts" in GUIDE.text
+    assert (LEAST_ATTACKS, LEAST_HONEST) == (100, 1000)
 
 
 def test_the_page_says_what_the_code_does() -> None:

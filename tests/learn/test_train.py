@@ -31,7 +31,7 @@ from tests.learn.logs import BEGIN, again, decision, outcome, write
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 ATTEMPTS = 10_000
-BOUND, RARITY_BOUND = 0.15, 0.01
+BOUND, MEAN_BOUND, RARITY_BOUND = 0.5, 0.02, 0.02
 """What docs/training.md promises: how far such a flood moves anybody else's anomaly score, and the rarity, in nats, of
 what its author does not show himself."""
 
@@ -147,13 +147,13 @@ def test_a_flood_moves_nobody_elses_score(world: World, simulated: Simulated, tm
     poisoned = load_model(tmp_path / "models", MODEL_FEATURES)
     moved = np.abs(_scores(world.model, world.decisions) - _scores(poisoned, world.decisions))
     assert moved.max() <= BOUND
-    assert moved.mean() <= BOUND / 5
+    assert moved.mean() <= MEAN_BOUND
     before, after = world.model.population, poisoned.population
     for one, other in ((before.country, after.country), (before.network, after.network), (before.family, after.family)):
         others = one.counts.keys() - {facts.device.family}
         assert max(abs(one.nats(value) - other.nats(value)) for value in others) <= RARITY_BOUND
     # Uncapped he would be the usual: every second attempt of the log is his.
-    assert after.country.probability("KP") <= FEWEST["device"] / done.rows * 1.1
+    assert after.country.probability("KP") <= FEWEST["device"] / after.country.total * 1.1
 
 
 def _as_another(facts: Facts, number: int) -> Facts:
@@ -214,3 +214,28 @@ def test_manifests_of_earlier_releases_still_load(world: World) -> None:
     manifest = msgspec.json.decode(encode_manifest(world.model.manifest))
     del manifest["training"]
     assert decode_manifest(msgspec.json.encode(manifest), "old").training is None
+
+
+def test_labels_make_a_head(simulated: Simulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told to, training fits a head on what people reported, and it serves."""
+    for module in ("head", "labelled"):  # so small a world holds few
+        monkeypatch.setattr(f"riskd.learn.{module}.LEAST_ATTACKS", 10)
+    trained = make([simulated.log], tmp_path, supervised=True)
+    assert trained.no_head is None
+    assert 10 <= trained.metrics["head_attacks"] < trained.metrics["head_honest"]
+    manifest = load_manifest(tmp_path, trained.version)
+    assert manifest.head is not None
+    assert manifest.joined is not None
+    model = load_model(tmp_path, MODEL_FEATURES, trained.version)
+    decisions = [record.facts for record in read(simulated.log) if isinstance(record, DecisionRecord)]
+    scores = model.scores(vectors(decisions, model.population))
+    assert 0.002 < (scores >= 0.99).mean() < 0.5
+
+
+def test_why_there_is_no_head_is_said(simulated: Simulated, tmp_path: Path) -> None:
+    """A simulation's labels are not asked unless told to."""
+    sampled = make([simulated.log], tmp_path, native=False)
+    assert sampled.no_head is not None
+    assert "how its attackers were written" in sampled.no_head
+    manifest = load_manifest(tmp_path, sampled.version)
+    assert (manifest.head, manifest.joined) == (None, None)

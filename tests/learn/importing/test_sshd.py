@@ -143,5 +143,13 @@ def test_the_policy_for_hosts_is_whole() -> None:
     """It names only signals of places and of people at browsers to leave out."""
     off = re.findall(r"(\w+): \{enabled: false\}", HOSTS.read_text(encoding="utf-8"))
     assert set(off) == {
-        *("impossible_travel", "new_country", "far_from_usual", "new_city", "unusual_hour", "anomalous"),
+        *(
+            "impossible_travel",
+            "new_country",
+            "far_from_usual",
+            "new_city",
+            "unusual_hour",
+            "rare_for_subject",
+            "anomalous",
+        ),
     }
