@@ -26,7 +26,10 @@ from riskd.learn.likelihood.past import Past
 USUAL_NATS: Final = 3.0
 """What one honest attempt in a hundred exceeds."""
 LEAST_ROWS: Final = 500
-"""Honest attempts below which the default weights are kept as they are."""
+"""Honest attempts below which the default weights are kept as they are, scale included."""
+LEAST_FITTED: Final = 5000
+"""Honest attempts below which only the scale is fitted. One false alarm in a hundred is then told by fewer than fifty
+attempts; weights fitted to them follow chance, and a few rows more in the log move everybody's score."""
 LEAST_ATTACKS: Final = 200
 MOST_HONEST: Final = 20_000
 ATTACKS: Final = 2500
@@ -59,7 +62,7 @@ def fit_weights(
     if len(honest) < LEAST_ROWS:
         return likelihood
     told = _parts(honest, population, likelihood)
-    attacks = [] if len(facts) == split else _replaced(facts, split, seed)
+    attacks = _replaced(facts, split, seed) if len(honest) >= LEAST_FITTED else []
     groups = []
     for kind in GOALS:
         if kind == "very_targeted" and not population.native:

@@ -13,7 +13,7 @@ from riskd.features.likelihood import states as s
 from riskd.features.likelihood.tables import Likelihood, Weights
 from riskd.features.population import Population
 from riskd.features.rarity import rarity_log_ratio
-from riskd.learn.likelihood import learn_population
+from riskd.learn.likelihood import fit, learn_population
 from riskd.learn.likelihood.attackers import Attackers, Kind
 from riskd.learn.likelihood.fit import USUAL_NATS, snapshots
 from riskd.learn.likelihood.learn import BACK_OFF, MOST_ROWS
@@ -83,6 +83,22 @@ def test_attackers_are_told_from_subjects(kind: Kind, area: float, log: list[Fac
     met = [replace(a.facts, history=past.answer(a.facts)) for a, past, _ in snapshots(log, attacks)]
     honest, hostile = np.sort(learnt.ratios(learnt.honest)), learnt.ratios(met)
     assert float(np.searchsorted(honest, hostile).mean()) / len(honest) > area
+
+
+def test_weights_are_fitted_where_enough_tell(
+    log: list[Facts], learnt: Learnt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few later attempts set the scale alone; where they are enough the attackers' proportions follow them, too."""
+    default, scaled = Weights(), tables(learnt.population).weights
+    assert scaled.naive / scaled.targeted == pytest.approx(default.naive / default.targeted)
+    assert scaled.targeted != default.targeted
+    monkeypatch.setattr(fit, "LEAST_FITTED", 1000)
+    split, end = slices(log)
+    fitted = learn_population(log[:end], split, native=True)
+    weights = tables(fitted).weights
+    assert weights.naive / weights.targeted != pytest.approx(default.naive / default.targeted)
+    alarms = np.mean([ratio > USUAL_NATS for ratio in Learnt(fitted, learnt.honest).ratios(learnt.honest)])
+    assert 0.002 < alarms < 0.03
 
 
 def test_it_is_small_and_holds_no_address(learnt: Learnt) -> None:
