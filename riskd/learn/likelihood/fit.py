@@ -25,11 +25,9 @@ from riskd.learn.likelihood.past import Past
 
 USUAL_NATS: Final = 3.0
 """What one honest attempt in a hundred exceeds."""
-LEAST_ROWS: Final = 500
-"""Honest attempts below which the default weights are kept as they are, scale included."""
-LEAST_FITTED: Final = 5000
-"""Honest attempts below which only the scale is fitted. One false alarm in a hundred is then told by fewer than fifty
-attempts; weights fitted to them follow chance, and a few rows more in the log move everybody's score."""
+LEAST_ROWS: Final = 5000
+"""Honest attempts below which the default weights stand, their scale too. One false alarm in a hundred is then told by
+fewer than fifty attempts: what is fitted to them follows chance, or the few rows of one who floods the log."""
 LEAST_ATTACKS: Final = 200
 MOST_HONEST: Final = 20_000
 ATTACKS: Final = 2500
@@ -62,7 +60,7 @@ def fit_weights(
     if len(honest) < LEAST_ROWS:
         return likelihood
     told = _parts(honest, population, likelihood)
-    attacks = _replaced(facts, split, seed) if len(honest) >= LEAST_FITTED else []
+    attacks = _replaced(facts, split, seed)
     groups = []
     for kind in GOALS:
         if kind == "very_targeted" and not population.native:

@@ -44,9 +44,16 @@ def slices(log: list[Facts]) -> tuple[int, int]:
 
 @pytest.fixture(scope="module")
 def learnt(log: list[Facts]) -> Learnt:
-    """What the first three quarters of the log teach."""
+    """What the first three quarters of the log teach, weights fitted as in a longer one."""
     split, end = slices(log)
-    return Learnt(learn_population(log[:end], split, native=True), log[end:])
+    return Learnt(fitted(log[:end], split), log[end:])
+
+
+def fitted(facts: list[Facts], split: int) -> Population:
+    """Learn, and fit the weights to fewer attempts than are asked for otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "LEAST_ROWS", 1000)
+        return learn_population(facts, split, native=True)
 
 
 def tables(population: Population) -> Likelihood:
@@ -85,20 +92,10 @@ def test_attackers_are_told_from_subjects(kind: Kind, area: float, log: list[Fac
     assert float(np.searchsorted(honest, hostile).mean()) / len(honest) > area
 
 
-def test_weights_are_fitted_where_enough_tell(
-    log: list[Facts], learnt: Learnt, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Few later attempts set the scale alone; where they are enough the attackers' proportions follow them, too."""
-    default, scaled = Weights(), tables(learnt.population).weights
-    assert scaled.naive / scaled.targeted == pytest.approx(default.naive / default.targeted)
-    assert scaled.targeted != default.targeted
-    monkeypatch.setattr(fit, "LEAST_FITTED", 1000)
+def test_weights_are_fitted_where_enough_tell(log: list[Facts]) -> None:
+    """With few later attempts the default weights stand, their scale too: nobody's rows are to move them."""
     split, end = slices(log)
-    fitted = learn_population(log[:end], split, native=True)
-    weights = tables(fitted).weights
-    assert weights.naive / weights.targeted != pytest.approx(default.naive / default.targeted)
-    alarms = np.mean([ratio > USUAL_NATS for ratio in Learnt(fitted, learnt.honest).ratios(learnt.honest)])
-    assert 0.002 < alarms < 0.03
+    assert tables(learn_population(log[:end], split, native=True)).weights == Weights()
 
 
 def test_it_is_small_and_holds_no_address(learnt: Learnt) -> None:
@@ -111,7 +108,7 @@ def test_it_is_small_and_holds_no_address(learnt: Learnt) -> None:
 def test_learning_is_repeatable(log: list[Facts], learnt: Learnt) -> None:
     """The same attempts and seed give the same tables and weights."""
     split, end = slices(log)
-    assert learn_population(log[:end], split, native=True) == learnt.population
+    assert fitted(log[:end], split) == learnt.population
 
 
 def test_one_subject_moves_nobody_far(log: list[Facts], learnt: Learnt) -> None:
@@ -123,7 +120,7 @@ def test_one_subject_moves_nobody_far(log: list[Facts], learnt: Learnt) -> None:
     ]
     told = with_histories(own)
     mixed = sorted([*log[:split], *told], key=lambda one: one.time)
-    poisoned = learn_population([*mixed, *log[split:end]], len(mixed), native=True)
+    poisoned = fitted([*mixed, *log[split:end]], len(mixed))
     # The tables alone: the weights' scale is fitted to what most people do.
     same = [
         replace(p, likelihood=replace(tables(p), weights=Weights())) for p in (learnt.population, poisoned)
@@ -132,8 +129,8 @@ def test_one_subject_moves_nobody_far(log: list[Facts], learnt: Learnt) -> None:
     before, after = (np.array(Learnt(p, others).ratios(others)) for p in same)
     assert np.abs(after - before).max() < MOST_MOVED
     assert np.abs(after - before).mean() < 0.1
-    fitted = np.array(Learnt(poisoned, others).ratios(others)) - np.array(learnt.ratios(others))
-    assert np.abs(fitted).max() < 2 * MOST_MOVED
+    moved = np.array(Learnt(poisoned, others).ratios(others)) - np.array(learnt.ratios(others))
+    assert np.abs(moved).max() < 2 * MOST_MOVED
 
 
 def test_a_subject_counts_once_per_value(log: list[Facts]) -> None:
@@ -150,5 +147,4 @@ def test_too_few_attempts_claim_nothing(log: list[Facts]) -> None:
     assert learn_population(log[:150], 150, native=True).likelihood is None
     assert learn_population([], 0, native=True).empty
     split = len(log) // 2
-    assert tables(learn_population(log[: split + 100], split, native=True)).weights == Weights()
     assert tables(learn_population(log[:split], split, native=True)).weights == Weights()
