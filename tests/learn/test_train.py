@@ -31,7 +31,7 @@ from tests.learn.logs import BEGIN, again, decision, outcome, write
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 ATTEMPTS = 10_000
-BOUND, MEAN_BOUND, RARITY_BOUND = 0.5, 0.02, 0.02
+BOUND, MEAN_BOUND, RARITY_BOUND = 0.15, 0.02, 0.02
 """What docs/training.md promises: how far such a flood moves anybody else's anomaly score, and the rarity, in nats, of
 what its author does not show himself."""
 
