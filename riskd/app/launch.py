@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from riskd.app.kept import KEPT_FILE
 from riskd.app.watch import changes
 from riskd.errors import ConfigError
 from riskd.http import serve as http
@@ -30,6 +31,7 @@ def serve(settings: Settings) -> None:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     for stale in (settings.data_dir / "run" / "metrics").glob("*.json"):
         stale.unlink(missing_ok=True)  # counters begin at 0 with a new service, as Prometheus expects
+    (settings.data_dir / KEPT_FILE).unlink(missing_ok=True)  # a start refuses a wrong policy
     plan = http.Plan(
         factory="riskd.app.service:create",
         host=settings.host,

@@ -52,8 +52,9 @@ class Loaded:
         vouched: Vouched,
         model: Model | None,
         now: datetime,
+        policy_problem: ConfigError | None = None,
     ) -> None:
-        """Begin with a policy and model that were just loaded.
+        """Begin with a policy and model that were just loaded; `policy_problem` says why it is not the one on disk.
 
         Raises ConfigError for lists or keys that are wrong, and for a policy older than one used before.
         """
@@ -70,8 +71,9 @@ class Loaded:
         self.model = model
         self.problems: dict[str, str] = {}
         """Why something is not in use as it stands on disk now: keys, databases, policy, model, candidates."""
-        self.policy_problem: ConfigError | None = None
+        self.policy_problem = policy_problem
         """What is wrong with the policy on disk; None when it is in use."""
+        self._note("policy", None if policy_problem is None else str(policy_problem))
         on_disk = self._state("model")
         self._seen = {"policy": vouched.files, "model": on_disk if self._is_current() else {}}
         self._candidate_files = CandidateFiles(settings, source.path)
@@ -87,6 +89,7 @@ class Loaded:
         self.outcomes: Outcomes = parts.outcomes(self.policy)
         self.ledger: Ledger = parts.ledger(self.policy, self.enricher.named)
         source.remember(vouched)
+        self._keep(vouched)
         for name in ("policy", "model", "candidates", "keys", "databases"):
             parts.metrics.load_errors.at(name)  # told as 0 from the first, so that a rise can be seen
 
@@ -103,6 +106,8 @@ class Loaded:
         async with self._looking:
             await asyncio.to_thread(self._refresh_data, now)
             ruled = await self._made_anew("policy", self._read_policy, again=again)
+            if self.policy_problem is not None:
+                ruled = await asyncio.to_thread(self._read_kept)
             model = await self._made_anew("model", self._read_model, again=again and "model" in self.problems)
             self._next = self.policy if ruled is None else ruled[0].policy
             candidates = await self._candidates_anew(again=again or ruled is not None, of_another=ruled is not None)
@@ -210,10 +215,30 @@ class Loaded:
         vouched = self._source.load()
         folder = self._source.path.parent
         self._named["policy"] = stamps([folder / name for name in list_files(vouched.policy)])
-        digests = vouched.digests(folder)
+        return self._opened(vouched)
+
+    def _read_kept(self) -> tuple[Vouched, Enricher] | None:
+        """Return what another worker found good after our policy and before the wrong one; None for nothing."""
+        try:
+            later = self._source.kept(after=self.vouched)
+            return None if later is None else self._opened(later)
+        except ConfigError as error:
+            log.warning("kept_policy_unused", reason=str(error))
+            return None
+
+    def _opened(self, vouched: Vouched) -> tuple[Vouched, Enricher]:
+        digests = vouched.digests(self._source.path.parent)
         enricher = self._parts.enricher(vouched.policy, digests, like=self.enricher)
         self._source.remember(vouched)
+        self._keep(vouched)
         return vouched, enricher
+
+    def _keep(self, vouched: Vouched) -> None:
+        """Leave the policy for other workers; one that cannot be kept is used all the same."""
+        try:
+            self._source.keep(vouched)
+        except ConfigError as error:
+            log.warning("policy_not_kept", reason=str(error))
 
     def _read_model(self) -> Model:
         # Not `open_model`: a policy that can do without a model still keeps the good one it has.

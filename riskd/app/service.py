@@ -73,12 +73,12 @@ class Service:
         if settings.redis_url is None:
             raise ConfigError("a worker needs RISKD_REDIS_URL; `riskd serve` sets it to the embedded store")
         source = open_source(settings)
-        vouched = source.load()
+        vouched, problem = source.load_or_kept()
         policy = vouched.policy
         model = open_model(settings, policy)
         self._url = settings.redis_url.get_secret_value()
         self._parts = open_parts(settings, self._url, policy, metrics=self.metrics, on_evidence=self._evidence)
-        self._loaded = Loaded(settings, self._parts, source, vouched, model, clock())
+        self._loaded = Loaded(settings, self._parts, source, vouched, model, clock(), problem)
         self._tally = Tally(settings.data_dir, self.metrics)
         door = Door(self._loaded.keys, rate=settings.rate_limit)
         self._front = Front(

@@ -9,18 +9,21 @@ import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
 
+from riskd.app.kept import KEPT_FILE, Written, keep, kept
 from riskd.errors import ConfigError, SignatureError
 from riskd.policy import Policy
-from riskd.policy.load import load
+from riskd.policy.load import parse, read_file
 from riskd.private_file import locked, replace_whole
 
 if TYPE_CHECKING:
-    from riskd.policy.signature import Keys, Role, Statement
+    from riskd.policy.signature import Role, Statement
+    from riskd.signed import Keys
 
 SEEN_FILE = "{role}-seen.json"
 UNKEPT = "the highest version seen cannot be kept"
@@ -40,6 +43,7 @@ class Vouched(NamedTuple):
     """None where no signature is asked for."""
     files: State
     """What its files were like just before they were read."""
+    written: Written
 
     def digests(self, folder: Path) -> dict[Path, str]:
         """Return the SHA-256 of each list that the signature pins; names are relative to `folder`."""
@@ -65,6 +69,7 @@ class PolicySource:
         self._keys = keys
         self._role = role
         self._seen = data_dir / SEEN_FILE.format(role=role)
+        self._kept = data_dir / KEPT_FILE
 
     def files(self) -> tuple[Path, ...]:
         """Return all files that decide which policy is used."""
@@ -78,32 +83,70 @@ class PolicySource:
         An old version is only told by `remember`, which is due when all else about the policy is right.
         """
         files = stamps(self.files())
-        if self._keys is None:
-            return Vouched(load(self.path), None, files)
-        trusted = read_keys(self._keys)
-        statements: list[Statement] = []
-        role = self._role
-        policy = load(self.path, lambda content: statements.append(read_statement(self.path, content, trusted, role)))
-        return Vouched(policy, statements[0], files)
+        content = read_file(self.path)
+        signature = None if self._keys is None else read_signature(self.path, self._role)
+        return self._vouched(Written(content, signature, monotonic_ns()), files)
+
+    def load_or_kept(self) -> tuple[Vouched, ConfigError | None]:
+        """Read the policy; where it is wrong, return the last good one of this service, and what is wrong.
+
+        Raises as `load` does where none is kept, and as `remember` does of an old version.
+        """
+        files = stamps(self.files())
+        try:
+            vouched = self.load()
+            self._refuse_older(vouched)
+        except ConfigError as problem:
+            last_good = self.kept()
+            if last_good is None:
+                raise
+            return last_good._replace(files=files), problem
+        return vouched, None
+
+    def kept(self, *, after: Vouched | None = None) -> Vouched | None:
+        """Return the policy that a worker of this service had in use last; None for none, or none read `after`.
+
+        Raises as `load` does, if it may not be used any more.
+        """
+        written = kept(self._kept)
+        if written is None or (after is not None and written.read_at <= after.written.read_at):
+            return None
+        return self._vouched(written, stamps(self.files()))
+
+    def keep(self, vouched: Vouched) -> None:
+        """Keep a policy that is taken into use, for other workers; raises ConfigError where it cannot be written."""
+        keep(self._kept, vouched.written)
+
+    def _vouched(self, written: Written, files: State) -> Vouched:
+        statement = None
+        if self._keys is not None:
+            statement = read_statement(self.path, written, read_keys(self._keys), self._role)
+        return Vouched(parse(written.content, str(self.path)), statement, files, written)
 
     def remember(self, vouched: Vouched) -> None:
         """Take note of the version that is about to be used; raises SignatureError when a higher one was seen."""
+        if vouched.statement is None:
+            return
+        with locked(self._seen, UNKEPT):
+            if (now := self._refuse_older(vouched)) is not None:
+                replace_whole(self._seen, msgspec.json.encode(now), UNKEPT)
+
+    def _refuse_older(self, vouched: Vouched) -> _Seen | None:
+        """Return what to take note of, if anything; raises SignatureError when a higher version was seen."""
         statement = vouched.statement
         if statement is None:
-            return
+            return None
         told = [statement.policy, sorted(statement.files.items())]
         now = _Seen(statement.version, hashlib.sha256(msgspec.json.encode(told)).hexdigest())
-        with locked(self._seen, UNKEPT):
-            before = _read_seen(self._seen)
-            if before is not None and now.version < before.version:
-                raise SignatureError(
-                    f"{self.path}: version {now.version} is older than {before.version}, which was used before; "
-                    "to go back, sign the old policy anew"
-                )
-            if before is not None and now.version == before.version and now != before:
-                raise SignatureError(f"{self.path}: another policy was used as version {now.version}; sign it anew")
-            if now != before:
-                replace_whole(self._seen, msgspec.json.encode(now), UNKEPT)
+        before = _read_seen(self._seen)
+        if before is not None and now.version < before.version:
+            raise SignatureError(
+                f"{self.path}: version {now.version} is older than {before.version}, which was used before; "
+                "to go back, sign the old policy anew"
+            )
+        if before is not None and now.version == before.version and now != before:
+            raise SignatureError(f"{self.path}: another policy was used as version {now.version}; sign it anew")
+        return None if now == before else now
 
 
 def stamps(paths: Iterable[Path]) -> State:
@@ -123,26 +166,23 @@ def signature_path(policy: Path) -> Path:
     return policy.with_name(policy.name + ".sig")
 
 
-def read_statement(policy: Path, content: bytes, trusted: "Keys", role: "Role") -> "Statement":
-    """Return what a trusted key says of a policy in its role; raises SignatureError when none does."""
-    from riskd.policy.signature import MAX_BYTES, verify  # noqa: PLC0415 - 7 MB that only signed policies need
+def read_signature(policy: Path, role: "Role") -> bytes:
+    """Return what the signature file of a policy holds; raises SignatureError when there is none."""
+    from riskd.signed import read_beside  # noqa: PLC0415 - 7 MB that only signed policies need
 
-    path = signature_path(policy)
-    try:
-        with path.open("rb") as file:
-            signature = file.read(MAX_BYTES)
-    except FileNotFoundError:
-        raise SignatureError(
-            f"{policy}: not signed: there is no {path.name}; see `riskd policy sign --role {role}`"
-        ) from None
-    except OSError as error:
-        raise SignatureError(f"{path}: cannot be read: {error.strerror}") from error
-    return verify(content, signature, trusted, str(policy), role)
+    return read_beside(policy, signature_path(policy), SignatureError, f"riskd policy sign --role {role}")
+
+
+def read_statement(policy: Path, written: Written, trusted: "Keys", role: "Role") -> "Statement":
+    """Return what a trusted key says of a policy in its role; raises SignatureError when none does."""
+    from riskd.policy.signature import verify  # noqa: PLC0415 - as above
+
+    return verify(written.content, written.signature or b"", trusted, str(policy), role)
 
 
 def read_keys(path: Path) -> "Keys":
     """Return the public keys of a file, or of all *.pub and *.pem files of a folder; raises ConfigError."""
-    from riskd.policy.signature import MAX_BYTES, key_id, public_keys  # noqa: PLC0415 - as above
+    from riskd.signed import MAX_BYTES, key_id, public_keys  # noqa: PLC0415 - as above
 
     found = {}
     try:

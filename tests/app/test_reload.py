@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from riskd.app.kept import KEPT_FILE
 from riskd.app.parts import open_model, open_parts, open_source
 from riskd.app.reload import Loaded
 from riskd.enrich.address import parse_address
 from riskd.metrics import Metrics
+from riskd.policy.load import SHIPPED, parse
 from riskd.settings import Settings
 from tests.app.riskd import amend
 from tests.app.signing import Signer
@@ -92,6 +94,37 @@ async def test_a_wrong_policy_is_counted_once_and_told(policy: Path) -> None:
         write(policy, good)
         assert await made.refresh(NOW)
         assert (made.problems, made.policy_problem) == ({}, None)
+
+
+async def test_workers_agree_beside_a_wrong_policy(policy: Path) -> None:
+    """A worker that saw only the wrong file takes the good one before it from the worker that saw that."""
+    async with loaded(policy) as one, loaded(policy) as other:
+        amend(policy, level=3)
+        assert await one.refresh(NOW)
+        write(policy, "version: 1\nlevl: 2\n")
+        assert not await one.refresh(NOW)
+        assert await other.refresh(NOW)
+        assert one.policy.revision == other.policy.revision
+        assert "levl" in other.problems["policy"]
+        assert not await other.refresh(NOW)
+        assert not await one.refresh(NOW)
+
+
+async def test_a_kept_policy_that_cannot_be_read_or_written(policy: Path) -> None:
+    """Damage to what is kept, or no place for it, keeps no policy back and ends nobody."""
+    async with loaded(policy) as made:
+        path = policy.parent / "data" / KEPT_FILE
+        for content in (b"", b"\xff", b"[]", b'{"content": 3}'):
+            path.write_bytes(content)
+            write(policy, "")
+            assert not await made.refresh(NOW, again=True)
+            assert "is empty" in made.problems["policy"]
+        path.unlink()
+        path.mkdir()
+        shipped = text_of(SHIPPED / "default.yaml")
+        write(policy, shipped)
+        assert await made.refresh(NOW)
+        assert made.policy.revision == parse(shipped.encode(), "").revision
 
 
 async def test_a_list_that_comes_late(policy: Path) -> None:

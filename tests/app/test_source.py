@@ -108,6 +108,41 @@ def test_a_key_that_is_taken_away_counts_no_more(source: PolicySource, tmp_path:
         source.load()
 
 
+def test_a_successor_begins_with_what_is_still_trusted(source: PolicySource, policy: Path, signer: Signer) -> None:
+    """Beside a policy that may not be used it takes the one kept, by its signature; with that key gone, none."""
+    text = policy.read_text()
+    good = source.load()
+    source.remember(good)
+    signer.sign(policy, 4)  # one that was used before
+    with pytest.raises(SignatureError, match="older"):
+        source.load_or_kept()
+    source.keep(good)
+    for broken in (text, "version: 1\nlevl: 2\n"):
+        policy.write_text(broken)
+        signer.sign(policy, 4 if broken == text else 7)
+        kept, problem = source.load_or_kept()
+        assert problem is not None
+        assert (kept.policy.revision, kept.statement) == (good.policy.revision, good.statement)
+    Signer().trust(policy.parent / "keys" / "other.pub")
+    (policy.parent / "keys" / "ops.pub").unlink()
+    with pytest.raises(SignatureError, match="none of the trusted keys"):
+        source.load_or_kept()
+
+
+def test_of_two_workers_the_later_one_keeps(source: PolicySource, policy: Path, signer: Signer) -> None:
+    """What was read earlier does not replace what was read later, however slow its reader was."""
+    slow = source.load()
+    amend(policy, level=3)
+    signer.sign(policy, 6)
+    fast = source.load()
+    source.keep(fast)
+    source.keep(slow)
+    kept = source.kept(after=slow)
+    assert kept is not None
+    assert kept.policy.revision == fast.policy.revision
+    assert source.kept(after=fast) is None
+
+
 def test_one_file_may_hold_the_keys(tmp_path: Path, policy: Path) -> None:
     """Any name will do for it."""
     signer = Signer()

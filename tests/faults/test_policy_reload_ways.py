@@ -69,6 +69,30 @@ def test_case_11_a_broken_policy_is_counted_once(rig: Rig, name: str) -> None:
         assert decide(client)["policy_revision"] == revision
 
 
+def test_case_11_a_worker_that_dies_beside_a_broken_policy(rig: Rig) -> None:
+    """Its successor decides by the last good policy, says so, and follows the file again once it is mended."""
+    running = rig.start()
+    with running.client() as client:
+        before = decide(client)["policy_revision"]
+        rig.amend(level=3)
+        assert eventually(lambda: policy(client)["revision"] != before)
+        revision, good = policy(client)["revision"], rig.policy.read_bytes()
+        swap(rig.policy, BROKEN["unknown key"])
+        assert eventually(lambda: policy(client)["problem"] is not None)
+    (first,) = running.worker_pids()
+    os.kill(first, signal.SIGKILL)
+    assert eventually(lambda: running.worker_pids() not in ([], [first]))
+    with running.client() as client:
+        assert decide(client)["policy_revision"] == revision
+        assert "levl" in policy(client)["problem"]
+        assert client.get("/readyz").json()["parts"]["policy"]["state"] == "stale"
+        swap(rig.policy, good)
+        assert eventually(lambda: policy(client)["problem"] is None)
+        swap(rig.policy, BROKEN["empty"])
+    running.end()
+    assert "is empty" in rig.refuses()
+
+
 def test_case_12_half_written_in_place(rig: Rig) -> None:
     """A writer who takes his time is waited for: no half of his file is used, though it would be a policy."""
     rig.amend(lists={"deny": {"networks": ["81.2.69.0/24"]}})
