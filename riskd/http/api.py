@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
@@ -96,7 +97,8 @@ def build_api(
 
     `more` are routes of other families.
     """
-    api = FastAPI(
+    api = FastAPIOffline(  # its pages ask nobody else for their scripts: keys are typed into them
+        static_url="/docs/static",
         title="riskd",
         version=riskd.__version__,
         summary="Judges logins and actions: allow, step_up or deny, with reasons.",

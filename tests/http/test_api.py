@@ -1,6 +1,7 @@
 """The rest of the API: health, readiness, metrics, and a document that says it all."""
 
 import json
+import re
 
 import pytest
 
@@ -47,7 +48,12 @@ def test_the_document_tells_every_route(server: Running) -> None:
     """Each route is there with its body, answer, key and refusals; all references lead somewhere."""
     with server.client() as client:
         document = client.get("/openapi.json").json()
-        assert client.get("/docs").status_code == 200
+        page = client.get("/docs").text
+        files = re.findall(r"""(?:src|href)="([^"]+)\"""", page)
+        assert len(files) == 3
+        for file in files:
+            assert file.startswith("/docs/static/")  # nothing is fetched from elsewhere
+            assert client.get(file).status_code == 200
     assert {"/decide", "/decide/batch", "/outcome", "/healthz", "/readyz", "/metrics"} == set(document["paths"])
     for route in ROUTES:
         operation = document["paths"][route.path]["post"]
