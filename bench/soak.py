@@ -134,8 +134,10 @@ def soak(minutes: float, home: Path) -> tuple[list[Finding], dict[str, Any]]:
         rest.append(watch.at_rest())
         with running.client() as client:
             alive = eventually(lambda: healthy(client))
+        exceptions = [line for line in behind.errors.read_text().splitlines() if '"exception"' in line]
     os.sched_setaffinity(0, own)
-    return _judge(minutes, rate, load.sent, requests.bad, watch, rest, begun, alive=alive)
+    findings, numbers = _judge(minutes, rate, load.sent, requests.bad, watch, rest, begun, alive=alive)
+    return findings, numbers | {"exceptions": exceptions[:3]}
 
 
 def _hour(behind: Behind, watch: Watch, begun: float, seconds: float) -> None:
@@ -176,6 +178,7 @@ def _judge(
     numbers = {
         "sent": len(sent),
         "wrong": dict(wrong),
+        "wrongly_answered": sorted({one.body.decode() for one in sent if not _right(one, bad=one.number in bad)})[:5],
         "refused": refused,
         "rss_mb": [late.rss[0], late.rss[-1]],
         "rss_slope_mb_10min": slope * 600,
