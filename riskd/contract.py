@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import (
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -20,10 +21,23 @@ from pydantic import (
     model_validator,
 )
 
+LAST_SECOND = 20_000_000_000
+"""In the year 2603; a larger number of seconds since 1970 is one of milliseconds."""
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 Text = Annotated[str, StringConstraints(max_length=256, min_length=1, pattern=PRINTABLE)]
 ShortText = Annotated[str, StringConstraints(max_length=64, min_length=1, pattern=PRINTABLE)]
-Instant = Annotated[AwareDatetime, Field(strict=False)]
+
+
+def _in_seconds(value: object) -> object:
+    """Let through what pydantic may read as a time; it would take `"1764000000"`, and milliseconds, as well."""
+    if isinstance(value, str) and value[4:5] != "-":
+        raise ValueError("must be an RFC 3339 time or a number of seconds since 1970")
+    if isinstance(value, int | float) and abs(value) > LAST_SECOND:
+        raise ValueError("must be seconds since 1970, not milliseconds")
+    return value
+
+
+Instant = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_in_seconds)]
 """An RFC 3339 time with its offset, or seconds since 1970 as in JWT claims."""
 HashPrefix = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{10,12}$")]
 LongText = Annotated[str, StringConstraints(max_length=8192, pattern=PRINTABLE)]

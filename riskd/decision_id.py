@@ -14,6 +14,8 @@ from os import urandom
 SEAL_DIGITS = 8
 """Hexadecimal digits at the end that hold seal and verdict."""
 VERDICT_BITS = 0b11
+_VARIANTS = {digit: format(0b1000 | int(digit, 16) & 0b11, "x") for digit in "0123456789abcdef"}
+"""A random digit → one whose first two bits are those of the variant, and the other two random."""
 
 
 class Verdict(IntEnum):
@@ -47,8 +49,9 @@ class Sealer:
 
     def _digits(self, base: str, verdict: Verdict) -> str:
         state = self._seed.copy()
-        state.update(f"{base} {int(verdict)}".encode())
-        return format(int.from_bytes(state.digest()) & ~VERDICT_BITS | verdict, f"0{SEAL_DIGITS}x")
+        state.update(f"{base} {verdict:d}".encode())
+        digits = state.hexdigest()
+        return f"{digits[:-1]}{int(digits[-1], 16) & ~VERDICT_BITS | verdict:x}"
 
 
 def base_of(decision_id: str) -> str:
@@ -58,17 +61,11 @@ def base_of(decision_id: str) -> str:
 
 def new_base(unix_ms: int) -> str:
     """Return a new base from a time in milliseconds since 1970: 42 random bits tell those of one millisecond apart."""
-    number = (unix_ms & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(urandom(6)) << 32
-    number = number & ~(0xF << 76) | 0x7 << 76
-    number = number & ~(0b11 << 62) | 0b10 << 62
-    return _text(number)
+    time, chance = f"{unix_ms & 0xFFFF_FFFF_FFFF:012x}", urandom(6).hex()
+    variant = _VARIANTS[chance[3]]
+    return f"{time[:8]}-{time[8:]}-7{chance[:3]}-{variant}{chance[4:7]}-{chance[7:11]}{'0' * SEAL_DIGITS}"
 
 
 def unix_ms(decision_id: str) -> int:
     """Time in milliseconds since 1970 that an id carries."""
     return int(decision_id[:8] + decision_id[9:13], 16)
-
-
-def _text(number: int) -> str:
-    digits = format(number, "032x")
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

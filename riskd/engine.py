@@ -108,12 +108,12 @@ class Engine:
         told = await self._observe(asking)
         fetched = perf_counter()
         joined = each(told, self._join)
-        measured = measure_all([case.facts for case in joined], model)
-        features = dict(zip(joined, measured, strict=True))
-        judged = each(joined, lambda case: case.judge(features[case], model, self._sealer))
+        for case, measured in zip(joined, measure_all([case.facts for case in joined], model), strict=True):
+            case.measured = measured
+        judged = each(joined, lambda case: case.judge(model, self._sealer))
         evaluated = perf_counter()
         due = _to_record(judged)
-        besides = trial.beside([case.facts for case in due], [features[case] for case in due], due, model)
+        besides = trial.beside([case.facts for case in due], [case.measured for case in due], due, model)
         for case, beside in zip(due, besides, strict=True):
             case.shadow = beside
         compared = perf_counter()
@@ -146,7 +146,7 @@ class Engine:
         call = replace(call, arrived=inf)
         decision: Decision | Exception = unbacked
         for _ in range(TAKEN_UP):
-            if unbacked.answered is None and await self._is_noted(unbacked.request_key):
+            if unbacked.answered is None and await self._is_noted(unbacked):
                 (decision,) = await self.decide_all([call])
             else:  # of several that take its place one does, and the others repeat that one
                 (decision,) = await self.decide_all([replace(call, instead=unbacked.base)])
@@ -155,12 +155,12 @@ class Engine:
             unbacked = decision
         return decision
 
-    async def _is_noted(self, request_key: str) -> bool:
+    async def _is_noted(self, unbacked: UnbackedError) -> bool:
         """Wait until it is noted what a request was answered; return whether it is."""
         for pause in ASKED_AGAIN_S:
             await asyncio.sleep(pause)
             try:
-                if await self._store.answered(request_key) is not None:
+                if await self._store.answered(unbacked.request_key, unbacked.base) is not None:
                     return True
             except StoreUnavailable:
                 return False
@@ -211,7 +211,9 @@ class Engine:
                 self._store.disown(case.attempt)
                 continue
             if case.attempt.request_id is not None:
-                self._store.note_answered(case.attempt.request_id, case.answered)
+                self._store.note_answered(case.attempt.request_id, case.base, case.answered)
+                if case.attempt.instead is not None:  # one attempt teaches once
+                    self._store.release(case.attempt.instead)
             if case.is_retry:
                 self._on_evidence(case.decision, case.call.now)
 

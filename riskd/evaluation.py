@@ -13,7 +13,7 @@ from riskd.anomaly.model import Vector
 from riskd.contract import Outcome
 from riskd.facts import Facts
 from riskd.features import FEATURES, MODEL_FEATURES, Extractor, Fault
-from riskd.features.attribute import encoded
+from riskd.features.declared import encoded
 from riskd.features.population import Population
 from riskd.policy import Plan, Policy, Question, combine
 from riskd.policy.decide import by_score, most_severe, with_evidence
@@ -130,8 +130,8 @@ def measure_all(many: Sequence[Facts], model: Scorer | None) -> list[Measured]:
     extracted = [extract(facts) for facts in many]
     vectors = [_model_vector(values) for values, _ in extracted]
     read: list[tuple[Any, ...]] = vectors
-    if model is not None and (more := model.extract.attributes):
-        read = [(*vector, *encoded(more, facts.attributes)) for vector, facts in zip(vectors, many, strict=True)]
+    if model is not None and (more := model.extract.declared):
+        read = [(*vector, *encoded(more, facts)) for vector, facts in zip(vectors, many, strict=True)]
     anomalies = [None] * len(many) if model is None else _anomalies(many, read, model)
     return [
         Measured(values, vector, anomaly, faulty)
@@ -207,8 +207,8 @@ def judge(facts: Facts, policy: Policy, measured: Measured) -> Evaluation:
     total, score, demanded = weighed.total, weighed.score, weighed.demanded
     fresh = _fresh_evidence(facts, policy, plan, hits + fallen, values)
     return Evaluation(
-        outcome=with_evidence(demanded, fresh=fresh),
-        evidence_met=fresh and demanded is Outcome.STEP_UP,
+        with_evidence(demanded, fresh=fresh),  # by position: of more than 15 keywords Python makes a dict
+        fresh and demanded is Outcome.STEP_UP,
         evidence_fresh=fresh,
         floor=weighed.floor,
         score=score,

@@ -162,14 +162,13 @@ class TogetherCounter(Counter):
 
     def snapshot(self) -> FamilySnapshot:
         """Return every value's count. Nothing is moved for it, so that it may be asked for in any thread."""
-        alone = super().snapshot()
-        counts = {sample.labels: sample.value for sample in alone.samples}
+        whole = Counter(self.name, self.text, self.labels)
+        for sample in super().snapshot().samples:
+            whole.at(*sample.labels).inc(sample.value)
         for values, times in list(self._together.items()):
             for value in values:
-                labels = (value,) if (value,) in counts or len(counts) < MAX_CHILDREN else (OTHER,)
-                counts[labels] = counts.get(labels, 0) + times
-        samples = tuple(Sample(labels, value) for labels, value in counts.items())
-        return FamilySnapshot(alone.name, alone.kind, alone.text, alone.labels, samples)
+                whole.at(value).inc(times)
+        return whole.snapshot()
 
 
 class Gauge(Family[Level]):

@@ -131,6 +131,8 @@ def test_taken(path: str, value: object) -> None:
         ("subject.credential_hash_prefix", 1234567890),
         ("subject.auth_time", "2026-03-04T12:00:00"),  # of no time zone
         ("subject.auth_time", "yesterday"),
+        ("subject.auth_time", "1772625600"),  # a number as text
+        ("subject.auth_time", 1_772_625_600_000),  # milliseconds
         ("subject.enrolled_factors", ["x"] * 33),
         ("subject.enrolled_factors", "totp"),
         ("context.time", "2026-03-04"),

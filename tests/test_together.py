@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from riskd.case import Call, Case
-from riskd.contract import DecideRequest, Decision, OutcomeReport, Reported
+from riskd.contract import DecideRequest, Decision
 from riskd.counterfactual import ExplainedDecision
-from riskd.errors import ConflictError, OverdueError, RecordUnavailable, RequestError, StoreUnavailable, UnbackedError
+from riskd.errors import ConflictError, OverdueError, RecordUnavailable, RequestError
 from riskd.evaluation import evaluate
 from riskd.policy import Policy
 from riskd.policy.load import SHIPPED, load
@@ -146,106 +146,6 @@ async def test_case_09_in_a_group(live: Live, make_request: MakeRequest, default
     assert isinstance(record, DecisionRecord)
     again = evaluate(record.facts, default_policy, FixedModel(0.99))
     assert (again.degraded, again.score, again.anomaly) == (("model",), record.score, None)
-
-
-async def _counted_only(live: Live, request: DecideRequest) -> None:
-    """Count an attempt as a worker does that is killed before it writes the record down."""
-    with pytest.MonkeyPatch.context() as patch:
-
-        def killed(_records: object) -> None:
-            raise KeyboardInterrupt
-
-        patch.setattr(live.writer, "append_all", killed)
-        with pytest.raises(KeyboardInterrupt):
-            await live.engine.decide(request, now=NOON)
-
-
-def _records(live: Live) -> list[DecisionRecord]:
-    return [record for record in read(live.log) if isinstance(record, DecisionRecord)]
-
-
-async def test_a_repeat_takes_the_place_of_what_a_killed_worker_did_not_record(
-    live: Live, make_request: MakeRequest
-) -> None:
-    """Where the first was counted and never recorded, a repeat takes its place; the next ones repeat that."""
-    request = make_request(request_id="r-4")
-    await _counted_only(live, request)
-    assert not live.log.exists()
-    decisions = [await live.engine.decide(request, now=NOON + timedelta(seconds=n)) for n in (1, 2, 3)]
-    assert len({decision.model_dump_json() for decision in decisions}) == 1
-    (record,) = _records(live)
-    assert record.decision_id == decisions[0].decision_id
-    assert record.facts.history is not None
-    assert record.facts.history.attempts_5m == 1
-    later = await live.engine.decide(make_request(), now=NOON + timedelta(seconds=4))
-    told = find(live.log, later.decision_id)
-    assert told is not None
-    assert told.facts.history is not None
-    assert told.facts.history.attempts_5m == 2
-    report = OutcomeReport(decision_id=record.decision_id, outcome=Reported.LOGIN_SUCCEEDED)
-    assert (await live.outcomes.report(report, now=NOON + timedelta(seconds=5))).status == "accepted"
-
-
-async def test_a_storm_of_repeats_records_once(live: Live, make_request: MakeRequest) -> None:
-    """A hundred repeats at once, at two workers, of what nobody recorded: one of them is recorded, all say the same."""
-    request = make_request(request_id="r-8")
-    await _counted_only(live, request)
-    engines = [live.with_model(None), live.with_model(None)]
-    decisions = await asyncio.gather(*(engines[n % 2].decide(request, now=NOON) for n in range(100)))
-    assert len({decision.model_dump_json() for decision in decisions}) == 1
-    assert [record.decision_id for record in _records(live)] == [decisions[0].decision_id]
-
-
-async def test_a_repeat_waits_for_its_first_alone(live: Live, make_request: MakeRequest) -> None:
-    """A repeat that no record backs leaves its group, which is answered without it."""
-    request = make_request(request_id="r-5")
-    await _counted_only(live, request)
-    unbacked, beside = await live.engine.decide_all([Call(request, NOON), Call(make_request(), NOON)])
-    assert isinstance(unbacked, UnbackedError)
-    assert isinstance(beside, Decision)
-
-
-async def test_a_repeat_under_another_policy_is_another_decision(live: Live, make_request: MakeRequest) -> None:
-    """After a reload a repeat is judged by the new policy, under an id of its own: every answer has its one record."""
-    strict = load(SHIPPED / "admin_console.yaml")
-    request = make_request(request_id="r-6", context={"user_agent": "curl/8.5.0"})
-    engines = [live.engine, live.with_model(None, strict)]
-    answers = [await engine.decide(request, now=NOON) for engine in (*engines, engines[1])]
-    assert answers[1] == answers[2]
-    assert answers[0].policy_revision != answers[1].policy_revision
-    assert answers[0].decision_id != answers[1].decision_id
-    recorded = [(record.decision_id, record.policy_revision) for record in _records(live)]
-    assert recorded == [(answer.decision_id, answer.policy_revision) for answer in answers[:2]]
-
-
-async def test_a_repeat_after_a_late_store_is_another_decision(live: Live, make_request: MakeRequest) -> None:
-    """The store counted the first but answered too late: what was said without it stands, the repeat has its own id."""
-    request = make_request(request_id="r-9", context={"user_agent": "curl/8.5.0"})
-    engine = live.with_model(None)
-    sent = live.store._gate.route.call
-
-    async def late(*given: Any, **more: Any) -> Any:  # noqa: ANN401 - as the route
-        await sent(*given, **more)
-        raise StoreUnavailable("the store did not answer in time")
-
-    live.store._gate.route.call = late  # type: ignore[method-assign]
-    first = await engine.decide(request, now=NOON)
-    live.store._gate.route.call = sent  # type: ignore[method-assign]
-    again = [await engine.decide(request, now=NOON + timedelta(seconds=n)) for n in (1, 2)]
-    assert first.degraded == ("store",)
-    assert again[0].degraded == ()
-    assert again[0] == again[1]
-    assert [record.decision_id for record in _records(live)] == [first.decision_id, again[0].decision_id]
-
-
-async def test_two_workers_at_once_record_once(live: Live, make_request: MakeRequest) -> None:
-    """The same request at two engines at the same moment is one decision with one record."""
-    engines = [live.with_model(None), live.with_model(None)]
-    for n in range(20):
-        request = make_request(request_id=f"r-7-{n}")
-        one, other = await asyncio.gather(*(engine.decide(request, now=NOON) for engine in engines))
-        assert one == other
-    assert len(_records(live)) == 20
 
 
 async def test_only_what_is_recorded_is_judged_beside(

@@ -28,7 +28,10 @@ NO_KEY: Final = "none"
 def serve(settings: Settings) -> None:
     """Serve until a signal ends it; raises ConfigError when something riskd was told is wrong."""
     configure_logs(settings.log_level)
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"RISKD_DATA_DIR: {settings.data_dir} cannot be made: {error.strerror}") from error
     for stale in (settings.data_dir / "run" / "metrics").glob("*.json"):
         stale.unlink(missing_ok=True)  # counters begin at 0 with a new service, as Prometheus expects
     (settings.data_dir / KEPT_FILE).unlink(missing_ok=True)  # a start refuses a wrong policy

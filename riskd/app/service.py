@@ -63,6 +63,8 @@ class Service:
         self._settings = settings
         self._draining = False
         self._store_state: StoreState = "starting"
+        self._store_missed = False
+        """Whether the store did not answer when it was asked last."""
         self._beside: set[asyncio.Task[None]] = set()
         self._told_to_look = asyncio.Event()
         self._look_again = False
@@ -169,8 +171,11 @@ class Service:
             self.metrics.store_failures.at("ping").inc()
             if before in {"ok", "history_lost"}:
                 self._store_state = "down"
+            if not self._store_missed:
                 log.error("store_down", reason=str(error))  # noqa: TRY400 - the reason is the whole story
+            self._store_missed = True
             return
+        self._store_missed = False
         if self._store_state != before:
             log.info("store_state", state=self._store_state)
 
@@ -237,7 +242,7 @@ class Service:
     async def _tend_log(self) -> None:
         retain = self._loaded.policy.file.record.retain
         keep = retain if retain > timedelta(0) else None
-        tended = await asyncio.to_thread(tend, self._settings.data_dir / "log", now=clock(), keep=keep)
+        tended = await asyncio.to_thread(tend, self._settings.log_dir, now=clock(), keep=keep)
         if tended.failed:
             log.warning("log_not_tended", files=tended.failed)
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
-from riskd.contract import ClientHints, Context, Screen
+from riskd.contract import ClientHints, Context
 from riskd.enrich.hints import Hints, read_hints
 from riskd.enrich.user_agent import MAX_LENGTH, UNKNOWN, Agent, read_user_agent
 from riskd.facts import DeviceFacts
@@ -27,6 +27,7 @@ _PLATFORMS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 _PRIMARY_SUBTAG = re.compile(r"[a-z]{2,8}")
 _NO_HINTS = Hints()
+_NOTHING_HINTED = ClientHints()
 CACHED_CLIENTS = 1_024
 """Clients, as they describe themselves, whose facts are kept at hand, some 2 KB each; others cost 10 µs."""
 
@@ -45,15 +46,36 @@ def read_device(context: Context, device: str | None, digest: str | None) -> Dev
 
 def without_user_agent(context: Context, device: str | None, digest: str | None) -> DeviceFacts:
     """Gather the facts that remain when user agents cannot be read."""
-    return _with_ids(_facts(*_said(context), None, _NO_HINTS), context, device, digest)
+    text, _, platform, width, height, languages = _said(context)
+    client = _facts(text, platform, width, height, languages, None, _NO_HINTS)
+    return _with_ids(client, context, device, digest)
 
 
-_Said = tuple[str | None, ClientHints | None, str | None, Screen | None, str | None]
-"""What a client says of itself: user agent, hints, platform, screen, languages."""
+_Hinted = tuple[str | None, str | None, str | None, str | None, str | None]
+"""What `read_hints` reads."""
+_Said = tuple[str | None, _Hinted, str | None, int | None, int | None, str | None]
+"""What a client says of itself: user agent, hints, platform, width and height of its screen, languages.
+
+As plain values: to compare the wire's objects with those of a client that is remembered costs more than all else here.
+"""
 
 
 def _said(context: Context) -> _Said:
-    return context.user_agent, context.client_hints, context.platform, context.screen, context.accept_language
+    hints, screen = context.client_hints or _NOTHING_HINTED, context.screen
+    return (
+        context.user_agent,
+        (
+            hints.sec_ch_ua_full_version_list,
+            hints.sec_ch_ua,
+            hints.sec_ch_ua_platform,
+            hints.sec_ch_ua_platform_version,
+            hints.sec_ch_ua_mobile,
+        ),
+        context.platform,
+        screen.width if screen else None,
+        screen.height if screen else None,
+        context.accept_language,
+    )
 
 
 def _with_ids(client: DeviceFacts, context: Context, device: str | None, digest: str | None) -> DeviceFacts:
@@ -65,21 +87,21 @@ def _with_ids(client: DeviceFacts, context: Context, device: str | None, digest:
 @lru_cache(maxsize=CACHED_CLIENTS)
 def _client(
     text: str | None,
-    client_hints: ClientHints | None,
+    hinted: _Hinted,
     platform: str | None,
-    screen: Screen | None,
+    width: int | None,
+    height: int | None,
     accept_language: str | None,
 ) -> DeviceFacts:
     agent = read_user_agent(text) if text and not text.isspace() else None
-    hints = read_hints(client_hints) if client_hints is not None else _NO_HINTS
-    return _facts(text, client_hints, platform, screen, accept_language, agent, hints)
+    return _facts(text, platform, width, height, accept_language, agent, read_hints(*hinted))
 
 
 def _facts(
     text: str | None,
-    _client_hints: ClientHints | None,
     platform: str | None,
-    screen: Screen | None,
+    width: int | None,
+    height: int | None,
     accept_language: str | None,
     agent: Agent | None,
     hints: Hints,
@@ -106,8 +128,8 @@ def _facts(
         hint_browser_family=hint_browser,
         hint_mobile=hints.mobile,
         platform_os_family=_platform(platform, os_family) if platform else None,
-        screen_width=screen.width if screen else None,
-        screen_height=screen.height if screen else None,
+        screen_width=width,
+        screen_height=height,
         language=_language(accept_language) if accept_language else None,
         model=agent.model if agent else None,
     )

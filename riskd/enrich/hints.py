@@ -5,8 +5,6 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from riskd.contract import ClientHints
-
 _BRAND = re.compile(r'"((?:[^"\\]|\\.){0,64})"\s{0,8};\s{0,8}v="([0-9]{0,6})')
 _NO_LETTER = re.compile(r"[^a-z]+")
 # What the user agent parser calls the browsers that name themselves in hints. Brave, Vivaldi and the like call
@@ -45,16 +43,22 @@ class Hints(Struct, frozen=True):
     mobile: bool | None = None
 
 
-def read_hints(hints: ClientHints) -> Hints:
-    """Read the hints of one request; malformed ones count as not sent."""
-    brand, major = _brand(hints.sec_ch_ua_full_version_list) or _brand(hints.sec_ch_ua) or (None, None)
-    family = _SYSTEMS.get((hints.sec_ch_ua_platform or "").strip('" '))
+def read_hints(
+    full_version_list: str | None,
+    brands: str | None,
+    platform: str | None,
+    platform_version: str | None,
+    mobile: str | None,
+) -> Hints:
+    """Read the hints of one request, each the text of its header; malformed ones count as not sent."""
+    brand, major = _brand(full_version_list) or _brand(brands) or (None, None)
+    family = _SYSTEMS.get((platform or "").strip('" '))
     return Hints(
         os_family=family,
-        os_major=_os_major(family, (hints.sec_ch_ua_platform_version or "").strip('" ')),
+        os_major=_os_major(family, (platform_version or "").strip('" ')),
         browser_family=brand,
         browser_major=major,
-        mobile=None if hints.sec_ch_ua_mobile is None else hints.sec_ch_ua_mobile == "?1",
+        mobile=None if mobile is None else mobile == "?1",
     )
 
 

@@ -44,6 +44,8 @@ class AddressList:
 
     def holds(self, address: Address | None, asn: int | None, today: date) -> bool | None:
         """Whether an unexpired entry names the address or its ASN; None when what would tell is unknown."""
+        if not self.entries:
+            return None if address is None else False
         day = today.toordinal()
         if address is not None and (self._prefixes[address.version].find(address.value) or 0) >= day:
             return True

@@ -87,15 +87,14 @@ def device_family_changed(facts: Facts) -> float | None:
 def device_contradictions(facts: Facts) -> float | None:
     """How many pairs of device attributes contradict each other; unknown when no pair can be compared."""
     d = facts.device
-    pairs = [
+    pairs = (
         _differ(d.hint_os_family, d.os_family),
         _differ(d.platform_os_family, d.os_family),
         _differ(d.hint_browser_family, d.browser_family),
         _hint_contradicts_kind(d),
         _screen_contradicts_kind(d),
-    ]
-    compared = [pair for pair in pairs if pair is not None]
-    return float(sum(compared)) if compared else None
+    )
+    return float(pairs.count(True)) if True in pairs or False in pairs else None
 
 
 def _differ(a: str | None, b: str | None) -> bool | None:

@@ -1,6 +1,6 @@
 """Whose session: hops, concurrent sessions, replays, account changes and reports."""
 
-from riskd.facts import Facts, LiveSession
+from riskd.facts import Facts
 from riskd.features.feature import DAY_S, NEVER_DAYS, days_since, feature, signal_feature
 from riskd.features.place import net_distance_km, vague
 
@@ -17,20 +17,18 @@ def session_hop_age_s(facts: Facts) -> float | None:
     return -1.0 if age is None else age
 
 
-def _distant(facts: Facts, other: LiveSession) -> float | None:
-    if other.latitude is None or other.longitude is None or other.vague:
-        return None
-    return net_distance_km(facts.place, other.latitude, other.longitude, other.accuracy_km)
-
-
 @signal_feature
 def session_distance_km(facts: Facts) -> float | None:
     """Distance to the farthest other live session of the subject, accuracy radii taken off, km; 0 without another."""
     history = facts.history
     if history is None or facts.place.latitude is None or vague(facts):
         return None
-    net = [d for other in history.sessions if (d := _distant(facts, other)) is not None]
-    return max(net, default=0.0)
+    farthest_km = 0.0
+    for other in history.sessions:
+        if other.latitude is not None and other.longitude is not None and not other.vague:
+            net_km = net_distance_km(facts.place, other.latitude, other.longitude, other.accuracy_km)
+            farthest_km = max(farthest_km, net_km)
+    return farthest_km
 
 
 @signal_feature
@@ -99,8 +97,11 @@ def credential_change_hours(facts: Facts) -> float | None:
     history = facts.history
     if history is None:
         return None
-    ages = (history.contact_change_age_s, history.password_change_age_s, history.factor_change_age_s)
-    return min((age / 3600 for age in ages if age is not None), default=NEVER_DAYS * 24)
+    contact_age_s, password_age_s = history.contact_change_age_s, history.password_change_age_s
+    factor_age_s = history.factor_change_age_s
+    if contact_age_s is None and password_age_s is None and factor_age_s is None:
+        return NEVER_DAYS * 24
+    return min([age for age in (contact_age_s, password_age_s, factor_age_s) if age is not None]) / 3600
 
 
 @signal_feature

@@ -5,7 +5,8 @@ these three are served here, from the one table `ROUTES`, which the OpenAPI docu
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
@@ -149,7 +150,7 @@ class Front:
         self._waiting = 0
         """Repeats that wait for what their first is answered."""
         self._arrived: list[ShortCycle] = []
-        """What came in this turn of the event loop, to be judged."""
+        """What came in this turn of the event loop, to be judged; a task is due for every `MAX_TOGETHER`."""
         self._routes: dict[str, tuple[Route, Handle]] = {
             DECIDE.path: (DECIDE, self._decide),
             DECIDE_BATCH.path: (DECIDE_BATCH, self._decide_batch),
@@ -221,14 +222,8 @@ class Front:
             _keep(loop.create_task(self._answer(cycle)), tasks)
             return
         self._arrived.append(cycle)
-        if len(self._arrived) == 1:
-            loop.call_soon(self._begin, tasks)
-
-    def _begin(self, tasks: set[asyncio.Task[None]]) -> None:
-        loop = asyncio.get_running_loop()
-        arrived, self._arrived = self._arrived, []
-        for first in range(0, len(arrived), MAX_TOGETHER):
-            _keep(loop.create_task(self._judge(arrived[first : first + MAX_TOGETHER], tasks)), tasks)
+        if len(self._arrived) % MAX_TOGETHER == 1:
+            _keep(loop.create_task(self._judge(tasks)), tasks)
 
     async def _answer(self, cycle: ShortCycle) -> None:
         """Answer a request that goes alone."""
@@ -241,8 +236,9 @@ class Front:
             answer = self._refuse(error)
         self._finish(cycle, answer)
 
-    async def _judge(self, cycles: list[ShortCycle], tasks: set[asyncio.Task[None]]) -> None:
-        """Answer requests that are judged together; what one suffers does not touch the others."""
+    async def _judge(self, tasks: set[asyncio.Task[None]]) -> None:
+        """Answer requests that have arrived by now, together; what one suffers does not touch the others."""
+        cycles, self._arrived = self._arrived[:MAX_TOGETHER], self._arrived[MAX_TOGETHER:]
         engine, now = self.engine, self._clock()
         waiting: list[ShortCycle] = []
         calls: list[Call] = []
@@ -267,18 +263,30 @@ class Front:
 
     async def _judge_again(self, engine: Engine, cycle: ShortCycle, call: Call, unbacked: UnbackedError) -> None:
         """Answer a repeat that no record backs; while it waits it takes nobody else's place."""
-        decision: Decision | Exception = unbacked  # so many at once that even waiting is refused
-        if self._waiting < self._max_in_flight:
-            self._waiting += 1
-            self.in_flight -= 1
-            try:
-                decision = await engine.again(call, unbacked)
-            except Exception as error:  # noqa: BLE001 - as above
-                decision = error
-            finally:
-                self._waiting -= 1
-                self.in_flight += 1
+        async with self._aside():
+            decision = await self._again(engine, call, unbacked)
         self._finish(cycle, self._answer_to(decision))
+
+    async def _again(self, engine: Engine, call: Call, decision: Decision | Exception) -> Decision | Exception:
+        """Return a decision that is backed; so many wait at once that even waiting is refused."""
+        if not isinstance(decision, UnbackedError) or self._waiting >= self._max_in_flight:
+            return decision
+        self._waiting += 1
+        try:
+            return await engine.again(call, decision)
+        except Exception as error:  # noqa: BLE001 - as above
+            return error
+        finally:
+            self._waiting -= 1
+
+    @asynccontextmanager
+    async def _aside(self) -> AsyncIterator[None]:
+        """Give a request's place to others while it waits."""
+        self.in_flight -= 1
+        try:
+            yield
+        finally:
+            self.in_flight += 1
 
     def _answer_to(self, decision: Decision | Exception) -> Answer:
         if isinstance(decision, Exception):
@@ -329,17 +337,15 @@ class Front:
                     raise decision
         if any(isinstance(decision, UnbackedError) for decision in decisions):
             # At once, or a hundred that wait would wait a hundred times as long.
-            decisions = await asyncio.gather(*(_backed(engine, *one) for one in zip(calls, decisions, strict=True)))
+            async with self._aside():
+                backed = [self._again(engine, *one) for one in zip(calls, decisions, strict=True)]
+                decisions = await asyncio.gather(*backed)
         return [_raised(decision) for decision in decisions]
 
     async def _report(self, body: bytes, caller: str, now: datetime) -> bytes:
         report = parse(body, OutcomeReport)
         check_report_time(report, now)
         return to_json(await self.outcomes.report(report, now=now, caller=caller))
-
-
-async def _backed(engine: Engine, call: Call, decision: Decision | Exception) -> Decision | Exception:
-    return await engine.again(call, decision) if isinstance(decision, UnbackedError) else decision
 
 
 def _raised(decision: Decision | Exception) -> Decision:

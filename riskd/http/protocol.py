@@ -82,6 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.patience_ends = inf
         """Time of the loop's clock when this connection is cut; infinite while we owe the answer."""
         self._head_bytes = 0
+        self._between = 0  # bytes since the head or the last piece of the body: chunk sizes, extensions, trailers
         self._in_head = True
         self._receiving = False
         self._cut = False
@@ -98,7 +99,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._cut:
             return
         if not self._in_head:
+            self._between += len(data)
             super().data_received(data)
+            if self._between > self._limits.head_bytes and not self._in_head and not self._cut:
+                self._refuse(HEAD_TOO_LARGE)
             return
         self._head_bytes += len(data)
         if b"pgrade:" in data:
@@ -114,9 +118,19 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = True
         self.patience_ends = self.loop.time() + self._limits.request_s
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header in; what comes as one behind a chunked body is thrown away."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Hand a piece of the body on."""
+        self._between = 0
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         """Hand the request to the app; to one that answers 431 when the head alone was too large."""
-        self._in_head = False
+        self._in_head, self._between = False, 0
         if self._head_bytes > self._limits.head_bytes and self._head_size() > self._limits.head_bytes:
             self.app = _refuse_large_head
         self._head_bytes = 0

@@ -5,6 +5,8 @@ until its outcome is reported: append new fields at the end, with a default, so 
 readable.
 """
 
+from typing import Final
+
 from msgspec import Struct
 
 from riskd.facts import AddressCounts, DeviceCounts, NetworkCounts, PayloadSeen, SubjectHistory
@@ -13,7 +15,11 @@ MATURED = "matured"
 """A settlement's outcome when the policy's time passed and nobody had reported anything: void once somebody has."""
 
 
-class Attempt(Struct, frozen=True, array_like=True, kw_only=True):
+LIVE_S: Final = 1800.0
+"""How long a session counts as live, and how soon a change of its circumstances is a hop."""
+
+
+class Attempt(Struct, frozen=True, array_like=True):
     """One attempt to be counted. Keys and things presented are keyed hashes or short words; None is unknown."""
 
     decision_id: str
@@ -48,9 +54,9 @@ class Attempt(Struct, frozen=True, array_like=True, kw_only=True):
     sensitive: bool = False
     change: str | None = None
     """`contact`, `password`, `factor` or `recipient` when the action changes that."""
-    session_window_s: float = 1800.0
+    session_window_s: float = LIVE_S
     """How long ago another session may have been seen to be a live one."""
-    hop_window_s: float = 1800.0
+    hop_window_s: float = LIVE_S
     """How soon after its own circumstances were last seen a session in other circumstances has hopped."""
     instead: str | None = None
     """Id of a decision on the same request that no record backs: this one takes its place, with all that it counted."""

@@ -4,7 +4,7 @@
 |---|---|---|
 | `riskd:epoch` | which history this is | 400 d |
 | `riskd:{q:<request id>}` | digest and answer of a request, for a repeat | 24 h |
-| `riskd:{q:<request id>}:d` | the answer that was recorded: verdict, score, policy, model, what was down | 24 h |
+| `riskd:{q:<request id>}:<decision id>` | tells the recorded answer from others; empty: its record was lost | 24 h |
 | `riskd:{o:<decision id>}` | the attempt until its outcome is reported | outcome window |
 | `riskd:{o:<decision id>}:r` | outcomes reported already | outcome window |
 | `riskd:{s:<subject>}` | hash: token, last times, habits (these count 180 d) | 400 d once confirmed, else as above |
@@ -69,9 +69,9 @@ class Keys:
         """Return the key under which an attempt waits for its outcome."""
         return f"{self._prefix}:{{o:{decision_id}}}"
 
-    def answered(self, request_id: str) -> str:
-        """Return the key under which it is noted what was answered to a request."""
-        return f"{self._prefix}:{{q:{request_id}}}:d"
+    def answered(self, request_id: str, decision_id: str) -> str:
+        """Return the key under which it is noted what a decision on a request was."""
+        return f"{self._prefix}:{{q:{request_id}}}:{decision_id}"
 
     def moved(self, rotation: str) -> str:
         """Return the key of the new names that a rotation has given so far."""

@@ -9,6 +9,7 @@ it, so no later caller can read a reply that was meant for another.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 from typing import Any, Final, cast
 
 import hiredis
@@ -64,6 +65,7 @@ class _Wire(asyncio.Protocol):
         self._told: list[bytes] = []
         self._telling: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._expires = inf  # when the timer is due; uvloop's handle of one that is due at once does not say
         self._transport: asyncio.Transport | None = None
         self.closed = False
 
@@ -103,12 +105,13 @@ class _Wire(asyncio.Protocol):
 
     def _await(self, due: _Due) -> None:
         self._waiting.append(due)
-        if self._timer is None or due.deadline < self._timer.when():
+        if due.deadline < self._expires:
             self._arm(due.deadline)
 
     def _arm(self, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._expires = deadline
         self._timer = self._loop.call_at(deadline, self._expire)
 
     def flush(self) -> None:
@@ -121,7 +124,7 @@ class _Wire(asyncio.Protocol):
         self._outgoing.clear()
 
     def _expire(self) -> None:
-        self._timer = None
+        self._timer, self._expires = None, inf
         if not self._waiting:
             return
         deadline = self._waiting[0].deadline

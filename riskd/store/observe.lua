@@ -26,14 +26,14 @@ if key.q then
     local from, to = string.find(answer, instead or '', 1, true)
     -- Only the whole request's own entry says whose place is taken, and its entities keep what they counted.
     if not instead or not from or from > 8 or not (key.e or ARGV[1] == 'q') then
-      return {1, epoch, answer, call('GET', key.q .. ':d')}
+      local _, of = cmsgpack.unpack_one(answer, 3)
+      return {1, epoch, answer, call('GET', key.q .. ':' .. of)}
     end
     if key.o then
       call('SET', key.o, ARGV[2], 'EX', ARGV[3])
     end
     answer = string.sub(answer, 1, from - 1) .. decision_id .. string.sub(answer, to + 1)
     call('SET', key.q, pack(digest, answer), 'EX', DAY)
-    call('DEL', key.q .. ':d')
     return {3, epoch, answer}
   end
 end

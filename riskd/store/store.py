@@ -259,15 +259,13 @@ class Store:
         return token.decode() if token else None
 
     def disown(self, attempt: Attempt) -> None:
-        """Forget an attempt's ids, beside the answer: nobody was told of it, and a repeat of it is a new one.
+        """Forget, beside the answer, that an attempt waits for its outcome: its record is lost and nobody was told.
 
-        What it counted stays counted.
+        What it counted stays counted, for the repeat that takes its place.
         """
-        keys = [self._keys.pending(attempt.decision_id)]
+        self._gate.later(self._gate.send(self._keys.pending(attempt.decision_id), "UNLINK"))
         if attempt.request_id is not None:
-            keys.append(self._keys.entity("q", attempt.request_id))
-        for key in keys:
-            self._gate.later(self._gate.send(key, "UNLINK"))
+            self.note_answered(attempt.request_id, attempt.decision_id, "")
 
     def release(self, decision_id: str) -> None:
         """Forget, beside the answer, that an attempt waits for its outcome: no other will come. What it taught stays.
@@ -277,14 +275,14 @@ class Store:
         key = self._keys.pending(decision_id)
         self._gate.later(self._gate.send(key, "UNLINK", f"{key}:r"))
 
-    def note_answered(self, request_id: str, answer: str) -> None:
+    def note_answered(self, request_id: str, decision_id: str, answer: str) -> None:
         """Note, beside the answer, that the decision on a request is recorded, and what it was. Nobody waits for it."""
-        key = self._keys.answered(request_id)
+        key = self._keys.answered(request_id, decision_id)
         self._gate.tell(key, packed("SET", key, answer, "EX", REPEATABLE_S))
 
-    async def answered(self, request_id: str) -> str | None:
+    async def answered(self, request_id: str, decision_id: str) -> str | None:
         """Return what is noted of a request's answer; raises StoreUnavailable."""
-        noted: bytes | None = await self._gate.send(self._keys.answered(request_id), "GET")
+        noted: bytes | None = await self._gate.send(self._keys.answered(request_id, decision_id), "GET")
         return None if noted is None else noted.decode(errors="replace")
 
     async def accept_loss(self, now: float) -> None:

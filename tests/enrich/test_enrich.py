@@ -91,8 +91,12 @@ def test_bare_request(enricher: Enricher) -> None:
 
 
 def test_future_authentication_proves_nothing(enricher: Enricher) -> None:
-    """An `auth_time` after the attempt is unknown, not zero seconds old."""
-    assert draft(enricher, subject=Subject(auth_time=NOW + timedelta(seconds=1))).subject.auth_age_s is None
+    """An `auth_time` after the attempt is zero seconds old as far as clocks may differ, and unknown beyond."""
+    ages = [
+        draft(enricher, subject=Subject(auth_time=NOW + timedelta(seconds=ahead))).subject.auth_age_s
+        for ahead in (3, 300, 301)
+    ]
+    assert ages == [0.0, 0.0, None]
 
 
 @pytest.mark.parametrize("ip", ["1.2.3.4:80", "fe80::1%0", "localhost", "999.1.1.1"])

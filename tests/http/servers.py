@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,16 @@ def finish(running: Running) -> None:
             pipe.close()
 
 
+def eventually(holds: Callable[[], bool], within_s: float = PATIENCE) -> bool:
+    """Tell whether something comes true in time."""
+    deadline = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 def request(path: str, body: bytes, *headers: str, key: str = "rk_all") -> bytes:
     """Return a POST as bytes."""
     lines = [f"POST {path} HTTP/1.1", "host: x", f"x-api-key: {key}", "content-type: application/json", *headers]
@@ -139,17 +150,12 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     return int(lines[0].split()[1]), headers, body
 
 
-class Load:
-    """Callers that ask again and again on kept connections, and reconnect when they are told to."""
+class Calling:
+    """Threads that each `call` until the block ends, or as long as they like."""
 
-    def __init__(self, running: Running, callers: int = 16) -> None:
-        self.answered = 0
-        self.failures: list[str] = []
-        self.workers: set[str] = set()
-        self._running = running
-        self._request = request("/decide", json.dumps(BODY).encode(), key=running.headers["x-api-key"])
+    def __init__(self, number: int) -> None:
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._call) for _ in range(callers)]
+        self._threads = [threading.Thread(target=self.call, args=(caller,)) for caller in range(number)]
 
     def __enter__(self) -> Self:
         """Start the callers."""
@@ -158,12 +164,29 @@ class Load:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Wait until all have stopped."""
+        """Let each finish its request."""
         self._stop.set()
         for thread in self._threads:
             thread.join(PATIENCE)
 
-    def _call(self) -> None:
+    def call(self, caller: int) -> None:
+        """What one caller does."""
+        raise NotImplementedError
+
+
+class Load(Calling):
+    """Callers that ask again and again on kept connections, and reconnect when they are told to."""
+
+    def __init__(self, running: Running, callers: int = 16) -> None:
+        super().__init__(callers)
+        self.answered = 0
+        self.failures: list[str] = []
+        self.workers: set[str] = set()
+        self._running = running
+        self._request = request("/decide", json.dumps(BODY).encode(), key=running.headers["x-api-key"])
+
+    def call(self, _caller: int) -> None:
+        """Ask until told to stop."""
         while not self._stop.is_set():
             try:
                 connection = self._running.connect()

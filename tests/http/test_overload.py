@@ -4,6 +4,8 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.http.servers import BODY, Start
 
 
@@ -46,6 +48,20 @@ def test_repeats_that_wait_take_nobodys_place(start: Start) -> None:
         assert [client.post("/decide", json=BODY).status_code for _ in range(8)] == [200] * 8
         assert not any(one.done() for one in waiting)
         assert client.post("/decide", json=waits).status_code == 503
+        assert [one.result().status_code for one in waiting] == [200] * 4
+
+
+@pytest.mark.parametrize("way", ["/decide?explain=full", "/decide/batch"])
+def test_repeats_on_the_long_way_take_nobodys_place(start: Start, way: str) -> None:
+    """Nor do those that are to be explained, or come in a batch."""
+    waits = BODY | {"action": {"name": "repeat_2"}}
+    server = start(ECHO_IN_FLIGHT="4")
+    with ThreadPoolExecutor(4) as callers, server.client() as client:
+        body = {"requests": [waits]} if way.endswith("batch") else waits
+        waiting = [callers.submit(client.post, way, json=body) for _ in range(4)]
+        time.sleep(0.5)
+        assert [client.post("/decide", json=BODY).status_code for _ in range(4)] == [200] * 4
+        assert client.post(way, json=body).status_code == 503
         assert [one.result().status_code for one in waiting] == [200] * 4
 
 

@@ -5,6 +5,7 @@ import http.client
 import json
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,16 @@ def test_a_broken_chunk_gets_400(server: Running) -> None:
     assert works(server)
 
 
+def test_a_few_trailers_disturb_nobody(server: Running) -> None:
+    """They are HTTP, and mean nothing here."""
+    body = json.dumps(BODY).encode()
+    head = b"POST /decide HTTP/1.1\r\nhost: x\r\nx-api-key: rk_all\r\ncontent-type: application/json\r\n"
+    with server.connect() as connection:
+        chunk = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\nx-api-key: rk_no\r\n\r\n"
+        connection.sendall(head + b"transfer-encoding: chunked\r\n\r\n" + chunk)
+        assert answer(connection)[0] == 200
+
+
 def test_two_lengths_are_refused(server: Running) -> None:
     """What proxies and servers read differently (request smuggling) is not HTTP here."""
     with server.connect() as connection:
@@ -225,3 +236,23 @@ def test_64_megabytes_do_not_fill_memory(server: Running, chunked: bool) -> None
         connection.sendall(request("/decide", GOOD))
         assert answer(connection)[0] == 200
     assert rss(pid) - before < 10_000_000
+
+
+@pytest.mark.parametrize("key", [b"rk_all", b"rk_no"])
+@pytest.mark.parametrize("piece", [b"x: y\r\n", b"x" * 100], ids=["many", "one without end"])
+def test_trailers_do_not_fill_memory(server: Running, piece: bytes, key: bytes) -> None:
+    """What comes as headers behind a chunked body is limited as a head is, and thrown away; the connection ends."""
+    assert works(server)
+    (pid,) = server.worker_pids()
+    before = rss(pid)
+    head = b"POST /decide HTTP/1.1\r\nhost: x\r\nx-api-key: " + key + b"\r\ncontent-type: application/json\r\n"
+    with server.connect() as connection:
+        connection.sendall(head + b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n")
+        with suppress(OSError):  # it is cut while we send
+            for _ in range(32):
+                connection.sendall(piece * 10_000)
+        with suppress(OSError):
+            assert answer(connection)[0] == (431 if key == b"rk_all" else 401)
+            assert ends(connection)
+    assert rss(pid) - before < 10_000_000
+    assert works(server)

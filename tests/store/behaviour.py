@@ -177,7 +177,7 @@ class Repeats:
     async def test_a_repeat_takes_the_place_of_what_it_repeats(self, store: Store) -> None:
         """What no record backs gets another's id with all that it counted; of two who want its place one gets it."""
         first = await store.observe(attempt(NOW - 60, request_id="r", request_digest="d", payload="p"))
-        store.note_answered("r", "once")
+        store.note_answered("r", first.decision_id, "once")
         same = {"request_id": "r", "request_digest": "d", "payload": "p", "instead": first.decision_id}
         wanting = [attempt(NOW, **same), attempt(NOW, **same)]
         one, other = [await store.observe(each) for each in wanting]
