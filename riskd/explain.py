@@ -10,7 +10,7 @@ from riskd.counterfactual import Counterfactual, counterfactuals
 from riskd.evaluation import Evaluation, Shadowed, evaluate
 from riskd.facts import Facts
 from riskd.features import Extractor, Fault
-from riskd.features.attribute import PREFIX, encoded
+from riskd.features.declared import encoded
 from riskd.features.population import Population
 from riskd.policy import Policy, Question
 from riskd.policy.variables import shown
@@ -168,9 +168,9 @@ def _features(
 ) -> tuple[FeatureLine, ...]:
     if model is None or evaluation.anomaly is None:
         return ()
-    more = model.extract.attributes
-    vector = (*evaluation.vector, *encoded(more, facts.attributes))
-    values |= {PREFIX + one.name: one.encoded(facts.attributes.get(one.name)) for one in more}
+    more = model.extract.declared
+    vector = (*evaluation.vector, *encoded(more, facts))
+    values |= {one.label: one.read(facts) for one in more}
     top = [(name, share) for name, share in model.explain(vector) if share > 0][:TOP_FEATURES]
     return tuple(
         FeatureLine(feature=name, value=v if isinstance(v := values[name], float) else None, contribution=share)

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from riskd.errors import ModelError
-from riskd.features.attribute import AttributeInput
+from riskd.features.declared import AmountInput, AttributeInput, DeclaredInput, HourInput, VelocityInput
 from riskd.features.population import HOURS, Population
 
 FORMAT = 1
@@ -24,8 +24,8 @@ VERSION_PATTERN = re.compile(r"^[0-9]{8}-[0-9a-f]{8}$")
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
 CURRENT_FILE = "CURRENT"
-MAX_ATTRIBUTES = 64
-"""As many as a policy declares."""
+MAX_DECLARED = 2 + 32 + 64
+"""Amount and hour, and as many velocities and attributes as a policy declares."""
 MAX_MODEL_BYTES = 16 * 1024 * 1024
 MAX_MANIFEST_BYTES = 8 * 1024 * 1024
 LIKELIHOOD = "rarity_log_ratio"
@@ -54,6 +54,9 @@ class Joined(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of the feature `rarity_log_ratio`, nats; None where the population's tables say nothing of real traffic."""
     head: Calibration | None = None
     """Of the head's margin, log odds of an attack; None where there were too few labels for a head."""
+    widened: float = 1.0
+    """Beside a head the tails of forest and likelihood core count this many times as large, 1 or more: where labels
+    tell more than oddness, oddness alarms more seldom."""
     smallest: Calibration
     """Of -log10 of the smallest tail."""
 
@@ -127,11 +130,20 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     population: Population
     joined: Joined | None = None
     """None: the forest judges alone."""
+    amount: AmountInput | None = None
+    """What the head reads behind the features: amount and hour, where these are there, velocities, attributes."""
+    hour: HourInput | None = None
+    velocities: tuple[VelocityInput, ...] = ()
     attributes: tuple[AttributeInput, ...] = ()
-    """What the head reads behind the features."""
     head: Head | None = None
     training: Training | None = None
     """None in artifacts of earlier releases."""
+
+    @property
+    def declared(self) -> tuple[DeclaredInput, ...]:
+        """What the head reads behind the features, in order."""
+        of_all = tuple(one for one in (self.amount, self.hour) if one is not None)
+        return (*of_all, *self.velocities, *self.attributes)
 
 
 _DECODER = msgspec.json.Decoder(Manifest, strict=True)
@@ -190,10 +202,18 @@ def _faults(manifest: Manifest) -> list[str]:
             joined is None or joined.likelihood is None or LIKELIHOOD in manifest.features,
             f"joined.likelihood needs the feature {LIKELIHOOD}",
         ),
-        (not manifest.attributes or manifest.head is not None, "attributes need a head, which alone reads them"),
         (
-            len({one.name for one in manifest.attributes}) == len(manifest.attributes) <= MAX_ATTRIBUTES,
-            f"attributes must be distinct and at most {MAX_ATTRIBUTES}",
+            joined is None or (1 <= joined.widened < math.inf and (joined.widened == 1 or joined.head is not None)),
+            "joined.widened must be 1 or more, and 1 without a head",
+        ),
+        (not manifest.declared or manifest.head is not None, "declared inputs need a head, which alone reads them"),
+        (
+            len({one.label for one in manifest.declared}) == len(manifest.declared) <= MAX_DECLARED,
+            f"declared inputs must be distinct and at most {MAX_DECLARED}",
+        ),
+        (
+            all(0 < unit < math.inf for usual in _usual(manifest) for unit in usual.values()),
+            "usual amounts must be above 0 and finite",
         ),
         (
             all(map(math.isfinite, (odds for one in manifest.attributes for odds in (one.categories or {}).values()))),
@@ -201,6 +221,11 @@ def _faults(manifest: Manifest) -> list[str]:
         ),
     )
     return [message for holds, message in checks if not holds]
+
+
+def _usual(manifest: Manifest) -> list[dict[str, float]]:
+    of_money = (manifest.amount, *manifest.velocities)
+    return [one.usual for one in of_money if one is not None and one.usual is not None]
 
 
 def _curve(name: str, curve: Calibration) -> tuple[tuple[bool, str], ...]:

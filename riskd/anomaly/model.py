@@ -16,7 +16,6 @@ from onnxruntime import InferenceSession
 
 from riskd.anomaly.artifact import LIKELIHOOD, Calibration, Manifest
 from riskd.errors import ModelError
-from riskd.features.attribute import PREFIX
 from riskd.features.feature import Extractor
 from riskd.features.population import Population
 
@@ -32,10 +31,10 @@ class Model:
         self._run = session.run
         self._input: str = session.get_inputs()[0].name
         self._outputs: list[str] = [output.name for output in session.get_outputs()[: 1 + (manifest.head is not None)]]
-        self.extract = Extractor(manifest.population, manifest.attributes)
+        self.extract = Extractor(manifest.population, manifest.declared)
         """Computes the vector of facts with the tables this model was trained beside."""
-        self.inputs = (*manifest.features, *(PREFIX + one.name for one in manifest.attributes))
-        """Names of what it reads: the features and, where the head reads some, attributes behind them."""
+        self.inputs = (*manifest.features, *(one.label for one in manifest.declared))
+        """Names of what it reads: the features and, where the head reads some, declared inputs behind them."""
         self._tails = Tails(manifest)
         self._background = self._whole(np.array([manifest.background], dtype=np.float32))
 
@@ -57,7 +56,7 @@ class Model:
     def score_all(self, vectors: Sequence[Vector]) -> list[float]:
         """Anomaly scores 0..0.9999: 0.99 means that one honest attempt in a hundred is at least this odd.
 
-        Vectors hold all `inputs`, or the features alone: then attributes are unknown. A vector's score is the same
+        Vectors hold all `inputs`, or the features alone: then all others are unknown. A vector's score is the same
         alone as among others. Raises ModelError when a vector does not fit, the runtime fails or answers with no
         number; the caller then judges without a model.
         """
@@ -102,7 +101,7 @@ class Model:
         return raw
 
     def _whole(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Add unknown attributes to rows of features alone."""
+        """Add unknown declared inputs to rows of features alone."""
         missing = len(self.inputs) - len(self.features)
         if not missing or rows.ndim != 2 or rows.shape[1] != len(self.features):
             return rows
@@ -119,17 +118,19 @@ class Tails:
         self._likelihood: Curve | None = None
         if joined is not None and joined.likelihood is not None:
             self._likelihood, self._column = Curve(joined.likelihood), manifest.features.index(LIKELIHOOD)
+        self._widened = 1.0 if joined is None else joined.widened
         self._smallest = None if joined is None else Curve(joined.smallest)
 
     def __call__(self, rows: npt.NDArray[np.float32], raw: list[list[float]]) -> list[float]:
         """Return the tails; a log ratio that is unknown says nothing."""
         tails = list(map(self._forest.tail, raw[0]))
-        if self._head is not None:
-            tails = list(map(min, tails, map(self._head.tail, raw[1])))
         if self._likelihood is not None:
             tail = self._likelihood.tail
             ratios: list[float] = rows[:, self._column].tolist()
             tails = [min(one, tail(ratio)) if ratio == ratio else one for one, ratio in zip(tails, ratios, strict=True)]  # noqa: PLR0124 - NaN is unknown
+        if self._head is not None:
+            widened, head = self._widened, self._head.tail
+            tails = [min(one * widened, head(margin)) for one, margin in zip(tails, raw[1], strict=True)]
         if self._smallest is not None:
             smallest = self._smallest.tail
             tails = [smallest(-math.log10(one)) for one in tails]

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import chain
@@ -10,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from riskd.app.parts import (
@@ -26,8 +23,9 @@ from riskd.app.parts import (
     policy_store,
     store_url,
 )
+from riskd.cli.engine import EngineName, EngineOption, Jobs, Logs, logs_of, opened
 from riskd.cli.replay import instant
-from riskd.cli.root import AsJson, app, console, fail, print_json, settings
+from riskd.cli.root import AsJson, app, console, fail, print_json, progress, settings
 from riskd.enrich.identity import Keep, KeptField, load_secrets
 from riskd.policy import Policy
 from riskd.policy.load import SHIPPED, load
@@ -35,6 +33,7 @@ from riskd.settings import Settings
 from riskd.store import Store
 
 if TYPE_CHECKING:
+    from riskd.learn.blocks import Engine
     from riskd.learn.importing.backfill import Backfilled
     from riskd.learn.importing.play import Imported
     from riskd.learn.importing.row import Row
@@ -109,7 +108,7 @@ def import_history(
     rules, pseudonyms = load(path), load_secrets(where.data_dir)
     kept = rules.file.record.keep
     keep: dict[KeptField, Keep] = {"ip": kept.ip, "device": kept.device_id}
-    mapped = None if mapping is None else load_mapping(mapping)
+    mapped = None if mapping is None else load_mapping(mapping, rules.file.attributes)
 
     def rows(file: Path) -> Iterator["Row"]:
         if form is Form.RBA:
@@ -127,7 +126,7 @@ def import_history(
         open_leaked(rules, path),
         open_named(rules, path, pseudonyms),
     )
-    with _progress("attempts judged") as tell:
+    with progress("attempts judged") as tell:
         done = play(
             chain.from_iterable([rows(file) for file in files]),
             reading,
@@ -138,7 +137,10 @@ def import_history(
             pseudonyms=pseudonyms,
             tell=tell,
         )
-    taught = _backfill(where, open_source(where).load().policy, [out], None, now) if backfill else None
+    taught = None
+    if backfill:
+        with opened(EngineName.LOCAL, jobs=0) as at_work:
+            taught = _backfill(where, open_source(where).load().policy, [str(out)], None, now, at_work)
     if as_json:
         print_json(_imported(done) | ({} if taught is None else {"backfill": taught}))
         return
@@ -149,14 +151,13 @@ def import_history(
 
 @app.command("backfill")
 def backfill_command(
-    log: Annotated[
-        list[Path] | None,
-        typer.Option("--log", help="Decision log of riskd or of an import; default: this service's own."),
-    ] = None,
+    log: Logs = None,
     subjects: Annotated[
         Path | None,
         typer.Option(help="CSV or JSONL of yours: decision_id (or request_id) and subject_id, one of each subject."),
     ] = None,
+    jobs: Jobs = 0,
+    engine: EngineOption = EngineName.LOCAL,
     as_json: AsJson = False,
 ) -> None:
     """Teach the store what a decision log knows: devices, networks, places and habits that outcomes confirmed.
@@ -166,21 +167,24 @@ def backfill_command(
     """
     where = settings()
     policy = open_source(where).load().policy
-    done = _backfill(where, policy, log or [where.data_dir / "log"], subjects, datetime.now(UTC))
+    with opened(engine, jobs) as at_work:
+        done = _backfill(where, policy, logs_of(log), subjects, datetime.now(UTC), at_work)
     if as_json:
         print_json(done)
     else:
         _show_backfill(done)
 
 
-def _backfill(where: Settings, policy: Policy, logs: list[Path], subjects: Path | None, now: datetime) -> "Backfilled":
+def _backfill(
+    where: Settings, policy: Policy, logs: list[str], subjects: Path | None, now: datetime, engine: "Engine"
+) -> "Backfilled":
     from riskd.learn.importing.backfill import backfill as run  # noqa: PLC0415 - offline parts load only here
     from riskd.learn.importing.subjects import SUBJECTS_FILE  # noqa: PLC0415
-    from riskd.learn.replay.run import log_sources  # noqa: PLC0415
+    from riskd.learn.sources import sources  # noqa: PLC0415
 
-    sources = log_sources(logs)
     # An import leaves its map beside `log/`.
-    beside = {source.resolve().parent.parent / SUBJECTS_FILE for source in sources}
+    here = [Path(source.path) for source in sources(logs) if source.system is None]
+    beside = {path.resolve().parent.parent / SUBJECTS_FILE for path in here}
     pseudonyms = load_secrets(where.data_dir)
 
     async def work(tell: Callable[[int], None]) -> "Backfilled":
@@ -193,7 +197,7 @@ def _backfill(where: Settings, policy: Policy, logs: list[Path], subjects: Path 
 
             return await asyncio.to_thread(
                 run,
-                sources,
+                logs,
                 url=url,
                 store=opened,
                 policy=policy,
@@ -201,21 +205,12 @@ def _backfill(where: Settings, policy: Policy, logs: list[Path], subjects: Path 
                 now=now,
                 maps=sorted(path for path in beside if path.is_file()),
                 told=subjects,
+                engine=engine,
                 tell=tell,
             )
 
-    with _progress("subjects taught") as tell:
+    with progress("subjects taught") as tell:
         return asyncio.run(work(tell))
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int], None]]:
-    """Yield what shows on a terminal how far a command has come."""
-    screen = Console(stderr=True)
-    columns = TextColumn(f"{{task.completed:,}} {what}"), TimeElapsedColumn()
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda count: progress.update(task, completed=count)
 
 
 def _imported(done: "Imported") -> dict[str, Any]:

@@ -12,16 +12,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from riskd.anomaly.load import load_model
 from riskd.anomaly.model import Model
 from riskd.app.parts import policy_path
-from riskd.cli.root import AsJson, app, console, fail, print_json, settings
+from riskd.cli.engine import EngineName, EngineOption, Jobs, Logs, logs_of, opened
+from riskd.cli.root import AsJson, app, console, fail, print_json, progress, settings
 from riskd.errors import ConfigError, ModelError
 from riskd.features import MODEL_FEATURES
 from riskd.policy import Policy
 from riskd.policy.load import load
 from riskd.settings import Settings
-
-Log = Annotated[
-    Path, typer.Option("--log", help="A decision log: the folder `log/` below a data or simulation folder.")
-]
 
 
 def current_model(where: Settings, policy: Policy) -> Model | None:
@@ -33,11 +30,6 @@ def current_model(where: Settings, policy: Policy) -> Model | None:
             raise
         sys.stderr.write(f"riskd: no model ({error}); the declared signals judge alone\n")
         return None
-
-
-def _log_folder(path: Path) -> Path:
-    """Accept the folder that holds `log/` as well as the log itself."""
-    return path / "log" if (path / "log").is_dir() else path
 
 
 @app.command()
@@ -98,22 +90,10 @@ def simulate(
         )
 
 
-def _declared_attributes() -> dict[str, str]:
-    """Attributes that the policy in use declares, by name and kind."""
-    return dict(load(policy_path(settings())).file.attributes)
-
-
 @app.command()
 def train(
-    log: Annotated[
-        list[str],
-        typer.Option(
-            "--log",
-            help="Folder, file, glob or URI (s3://, gs://, file://) of a decision log: JSON lines, compressed or not, "
-            "or Parquet; may be repeated.",
-        ),
-    ],
     source: Annotated[str, typer.Option(help="Where the log came from, in words; stands on the model card.")],
+    log: Logs = None,
     models: Annotated[Path | None, typer.Option(help="Where models lie; default: RISKD_MODELS_DIR.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Seed of the forest.")] = 1,
     since: Annotated[str | None, typer.Option(help="First day or instant of decisions that teach.")] = None,
@@ -134,22 +114,28 @@ def train(
             help="Fit a supervised head where labels are enough; default: not on a simulation.",
         ),
     ] = None,
+    jobs: Jobs = 0,
+    engine: EngineOption = EngineName.LOCAL,
     as_json: AsJson = False,
 ) -> None:
     """Train the anomaly model on a decision log. The first model becomes current, a later one is a candidate."""
     from riskd.cli.replay import instant  # noqa: PLC0415 - offline parts load only here
+    from riskd.learn.declared import Declared  # noqa: PLC0415
     from riskd.learn.told import as_json as told_json  # noqa: PLC0415
-    from riskd.learn.told import kinds, show, truths_beside  # noqa: PLC0415
+    from riskd.learn.told import kinds, show  # noqa: PLC0415
     from riskd.learn.train import train as run  # noqa: PLC0415 - imports scikit-learn
+    from riskd.learn.truth import truths_beside  # noqa: PLC0415
 
-    truths = [truth] if truth else truths_beside(log)
-    where = models or settings().models_dir
+    logs = logs_of(log)
+    truths = [truth] if truth else truths_beside(logs)
+    where, policy = models or settings().models_dir, load(policy_path(settings()))
     columns = (TextColumn("{task.fields[records]:,} records"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     screen = Console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        task = progress.add_task("train", total=None, records=0)
+    shown = Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
+    with opened(engine, jobs) as at_work, shown as bars:
+        task = bars.add_task("train", total=None, records=0)
         done = run(
-            log,
+            logs,
             where,
             now=datetime.now(UTC),
             source=source,
@@ -159,9 +145,10 @@ def train(
             until=instant(until, "--until"),
             maturity=timedelta(days=mature_days),
             kinds=kinds(truths) if truths else None,
-            attributes=_declared_attributes(),
+            declared=Declared(policy.file.attributes, tuple(policy.velocities.values())),
             supervised=head,
-            tell=lambda at: progress.update(task, completed=at.done, total=at.total, records=at.records),
+            engine=at_work,
+            tell=lambda at: bars.update(task, completed=at.done, total=at.total, records=at.records),
         )
     if as_json:
         print_json(told_json(done))
@@ -171,7 +158,7 @@ def train(
 
 @app.command()
 def evaluate(
-    log: Log,
+    log: Logs = None,
     truth: Annotated[
         Path | None,
         typer.Option(
@@ -186,7 +173,8 @@ def evaluate(
     ] = "current",
     html: Annotated[Path | None, typer.Option(help="Write the report as one page with charts.")] = None,
     examples: Annotated[int, typer.Option(min=0, max=1000, help="Misses and false alarms that are shown.")] = 20,
-    jobs: Annotated[int, typer.Option(min=0, max=256, help="Processes that read; 0: one per core.")] = 0,
+    jobs: Jobs = 0,
+    engine: EngineOption = EngineName.LOCAL,
     as_json: AsJson = False,
 ) -> None:
     """Report friction for the honest and catch by kind of attack, and what the scores are worth, with intervals."""
@@ -194,22 +182,20 @@ def evaluate(
     from riskd.learn.evaluate import evaluate as run  # noqa: PLC0415
     from riskd.learn.evaluate.page import page  # noqa: PLC0415
     from riskd.learn.evaluate.table import show  # noqa: PLC0415
+    from riskd.learn.truth import truths_beside  # noqa: PLC0415
 
-    folder = _log_folder(log)
-    beside = folder.parent / "truth.jsonl"
+    logs = logs_of(log)
     weighed, note = _weighed(model)
-    told, screen = (TextColumn("{task.completed:,} decisions read"), TimeElapsedColumn()), Console(stderr=True)
-    with Progress(*told, console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        task = progress.add_task("evaluate", total=None)
+    with opened(engine, jobs) as at_work, progress("decisions read") as tell:
         report = run(
-            folder,
-            truth or (beside if beside.exists() else None),
+            logs,
+            [truth] if truth else truths_beside(logs),
             last=None if last_days is None else timedelta(days=last_days),
             model=weighed,
             model_note=note,
             examples=examples,
-            jobs=jobs,
-            tell=lambda decisions: progress.update(task, completed=decisions),
+            engine=at_work,
+            tell=tell,
         )
     if html is not None:
         write_page(html, page(report))

@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 from msgspec import Struct
 
 from riskd.facts import Facts
-from riskd.features.attribute import AttributeInput
+from riskd.features.declared import DeclaredInput
 from riskd.features.population import Population
 
 Value = float | str
@@ -99,10 +99,10 @@ def schema_hash(names: Sequence[str]) -> str:
 class Extractor:
     """Computes the vector of an attempt; built once per model, since the model carries the population."""
 
-    def __init__(self, population: Population, attributes: Sequence[AttributeInput] = ()) -> None:
-        """`attributes` are those that the model reads beside the features."""
+    def __init__(self, population: Population, declared: Sequence[DeclaredInput] = ()) -> None:
+        """`declared` are what the model reads beside the features."""
         self.names = tuple(FEATURES)
-        self.attributes = tuple(attributes)
+        self.declared = tuple(declared)
         self._computes = tuple(_bind(f, population) for f in FEATURES.values())
 
     def __call__(self, facts: Facts) -> tuple[list[Any], bool]:

@@ -2,9 +2,8 @@
 
 More of what is new never lowers its risk, and more familiarity never raises it (`DIRECTIONS`, monotone constraints), so
 that an auditor can read what it can and cannot learn. An input that is unknown counts as the mildest value it can have,
-in training as in serving: what is missing is never evidence of an attack. Attributes that the policy declares may stand
-behind the features: of a category the odds that were learned of it, of a number what the labels say, in whatever
-direction.
+in training as in serving: what is missing is never evidence of an attack. What only one deployment has may stand behind
+the features (`riskd/learn/declared.py`): the amount, and the velocities and attributes that the policy declares.
 
 Labels are selective. A step-up that was passed says honest, a denied attempt says nothing, and who was asked for more
 is labelled more often than who was let in. So each labelled attempt counts for as many as it stands for: the inverse of
@@ -12,8 +11,6 @@ the share of attempts like it, by outcome and score, that have a label (inverse 
 Thompson 1952), bounded by `MOST_WEIGHT`.
 """
 
-import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,7 +24,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from riskd.errors import ModelError
 from riskd.features import MODEL_FEATURES
-from riskd.features.attribute import AttributeInput
 from riskd.learn.export import rounded_down
 
 Matrix = npt.NDArray[np.float32]
@@ -41,18 +37,13 @@ NEITHER: Final = frozenset({"gap_since_success_hours"})
 """Features that say nothing by themselves: they decide what others mean."""
 DIRECTIONS: Final = tuple(0 if name in NEITHER else -1 if name in LESS_IS_RISKIER else 1 for name in MODEL_FEATURES)
 """By feature: 1 when more is riskier, -1 when less is, 0 when neither."""
-OF_NUMBER: Final = 0
-OF_CATEGORY: Final = 1
-"""Directions of attributes: a number's is not known, a category is the odds that were learned of it."""
-PRIOR: Final = 20.0
-"""Attempts that a category's own share of attacks is weighed against: one with fewer says little of its own."""
 
 LEAST_ATTACKS: Final = 100
 """Labelled attacks below which there is no head: fewer would teach a handful of stories."""
 LEAST_HONEST: Final = 1000
 MOST_WEIGHT: Final = 20.0
-MOST_CATEGORIES: Final = 1000
-"""Values of a text attribute that are learned, the most frequent ones; others are unknown."""
+ROUNDS: Final = 150
+"""Trees of the head."""
 TOLERANCE: Final = 1e-4
 """Largest difference from scikit-learn, absolute, on a margin in log odds: float32 sums of some hundred leaves."""
 _BINS: Final = 10
@@ -63,15 +54,16 @@ class Labelled:
     """Labelled attempts, in the order of time."""
 
     matrix: Matrix
-    """Features, and attributes behind them."""
+    """Features, and declared inputs behind them."""
     attack: npt.NDArray[np.bool_]
     weight: npt.NDArray[np.float64]
-    attributes: tuple[AttributeInput, ...] = ()
+    more: tuple[int, ...] = ()
+    """Directions of the declared inputs."""
 
     @property
     def directions(self) -> tuple[int, ...]:
         """Return `DIRECTIONS` for all columns."""
-        return (*DIRECTIONS, *(OF_NUMBER if one.categories is None else OF_CATEGORY for one in self.attributes))
+        return (*DIRECTIONS, *self.more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +98,11 @@ def few_attacks(attacks: int) -> str:
     return f"{attacks} labelled attacks, at least {LEAST_ATTACKS} are needed"
 
 
-def fit_head(labelled: Labelled, *, seed: int) -> FittedHead:
+def fit_head(labelled: Labelled, *, seed: int, rounds: int = ROUNDS) -> FittedHead:
     """Fit the head on labelled attempts, of which `reason_against` says nothing."""
     fill = mildest(labelled.matrix, labelled.directions)
     model = HistGradientBoostingClassifier(
-        max_iter=150,
+        max_iter=rounds,
         learning_rate=0.08,
         max_leaf_nodes=15,
         min_samples_leaf=20,
@@ -127,19 +119,6 @@ def fit_head(labelled: Labelled, *, seed: int) -> FittedHead:
     model.fit(filled, labelled.attack, sample_weight=weight)
     attacks = int(labelled.attack.sum())
     return FittedHead(model, fill, len(labelled.attack) - attacks, attacks)
-
-
-def learned_categories(name: str, values: Sequence[object], attack: npt.NDArray[np.bool_]) -> AttributeInput:
-    """Learn log odds of an attack for each value of a text attribute, drawn to all attempts' by `PRIOR`."""
-    texts = [value if isinstance(value, str) else None for value in values]
-    share = (attack.sum() + 0.5) / (len(attack) + 1.0)
-    of_all, of_attacks = Counter(texts), Counter(text for text, is_one in zip(texts, attack, strict=True) if is_one)
-    odds = {}
-    for text, count in of_all.most_common(MOST_CATEGORIES + 1):
-        if text is not None:
-            risk = (of_attacks[text] + PRIOR * share) / (count + PRIOR)
-            odds[text] = round(math.log(risk / (1 - risk)), 6)
-    return AttributeInput(name, odds)
 
 
 def mildest(matrix: Matrix, directions: Sequence[int] = DIRECTIONS) -> npt.NDArray[np.float32]:

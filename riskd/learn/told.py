@@ -1,6 +1,6 @@
 """What `riskd train` tells: the truth it measures by, read; and the result, as a table and as plain values."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,33 +9,15 @@ from rich.console import Console
 from rich.table import Table
 
 from riskd.anomaly.load import current_version
-from riskd.errors import ConfigError
 from riskd.learn.contest import Result
-from riskd.learn.rows import Kinds
-from riskd.learn.simulate.attempt import HONEST
-from riskd.learn.simulate.run import LOG_FOLDER, TRUTH_FILE, Truth
+from riskd.learn.sift import Kinds
 from riskd.learn.train import Trained
-
-_LONGEST = 4096
-
-
-def truths_beside(log: Sequence[str]) -> list[Path]:
-    """Return the truths that a simulation left beside the folder of its log, however files of it are named."""
-    found: dict[Path, None] = {}
-    for one in log:
-        if "://" in one:
-            continue
-        path = Path(one)
-        folder = path / LOG_FOLDER if (path / LOG_FOLDER).is_dir() else path if path.is_dir() else path.parent
-        truth = folder.parent / TRUTH_FILE
-        if folder.name == LOG_FOLDER and truth.is_file():
-            found[truth] = None
-    return list(found)
+from riskd.learn.truth import HONEST, read_truth
 
 
 def kinds(truths: Sequence[Path]) -> Kinds:
     """Read which decisions are attacks; raises ConfigError for a file that is missing or no truth."""
-    return Kinds((line.decision_id, line.label) for path in truths for line in _lines(path) if line.label != HONEST)
+    return Kinds((line.decision_id, line.label) for path in truths for line in read_truth(path) if line.label != HONEST)
 
 
 def show(done: Trained, console: Console) -> None:
@@ -71,7 +53,8 @@ def _head(done: Trained) -> str:
     attacks, honest = done.metrics["head_attacks"], done.metrics["head_honest"]
     later = done.metrics.get("head_auc_later")
     measured = "too few later labels to measure it" if later is None else f"AUC {later:.3f} on later labels"
-    return f"supervised head on {attacks:,.0f} labelled attacks and {honest:,.0f} honest attempts; {measured}"
+    reads = f"; beside the features it reads {', '.join(done.reads)}" if done.reads else ""
+    return f"supervised head on {attacks:,.0f} labelled attacks and {honest:,.0f} honest attempts{reads}; {measured}"
 
 
 def as_json(done: Trained) -> dict[str, Any]:
@@ -84,6 +67,7 @@ def as_json(done: Trained) -> dict[str, Any]:
         "calibration_rows": done.calibration_rows,
         "metrics": done.metrics,
         "no_head": done.no_head,
+        "head_reads": done.reads,
         "training": msgspec.to_builtins(done.training),
     }
 
@@ -107,17 +91,3 @@ def _table(results: Sequence[Result], attacks: int) -> Table:
 
 def _counts(counted: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {why}" for why, count in counted.items())
-
-
-def _lines(path: Path) -> Iterator[Truth]:
-    decoder = msgspec.json.Decoder(Truth)
-    number = 0
-    try:
-        with path.open("rb") as lines:
-            while line := lines.readline(_LONGEST):
-                number += 1
-                yield decoder.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: line {number}: no line of truth: {error}") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error

@@ -9,8 +9,9 @@ sample and no more.
 import platform
 import statistics
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from importlib.metadata import version as version_of
@@ -22,23 +23,25 @@ import numpy.typing as npt
 from riskd.anomaly.artifact import FORMAT, Head, Manifest, ReadFile, Training, digest_of
 from riskd.errors import ModelError
 from riskd.features import MODEL_FEATURES, schema_hash
+from riskd.features.declared import AmountInput, AttributeInput, HourInput, VelocityInput
 from riskd.features.population import Population
+from riskd.learn.blocks import HERE, Engine, Log
 from riskd.learn.calibrate import LEAST_ROWS, calibrate
 from riskd.learn.contest import Result, contest, metrics
+from riskd.learn.declared import Declared
 from riskd.learn.export import export_forest, largest_difference
 from riskd.learn.forest import fit_forest
 from riskd.learn.head import with_head
-from riskd.learn.join import join
+from riskd.learn.join import Later, Said, join
 from riskd.learn.labelled import LabelledSample
 from riskd.learn.likelihood import learn_population
 from riskd.learn.publish import publish
 from riskd.learn.rivals import Ecod, Hbos
-from riskd.learn.rows import FEWEST, MATURITY, SAMPLE, SHARE, Kinds, Trusted, TrustedSample
-from riskd.learn.sources import Reading, Source, sources
+from riskd.learn.rows import FEWEST, MATURITY, SAMPLE, SHARE, Trusted, TrustedSample
+from riskd.learn.sift import Kinds
+from riskd.learn.sources import shown, sources
 from riskd.learn.supervise import Supervised, supervise
 from riskd.learn.vectors import vectors
-from riskd.record.reader import ReadReport
-from riskd.record.schema import Record
 
 CALIBRATION_SHARE = 0.25
 """The latest share of the time, held out of the forest."""
@@ -49,8 +52,6 @@ _CHECKED_ROWS = 8192
 _NAMED_FILES = 1000
 """Files that a manifest names; of more it keeps the number and one digest."""
 _NO_HEAD = Supervised("a simulation's labels say how its attackers were written, not how yours behave")
-_EVERY = 10_000
-"""Records between two reports of progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +85,8 @@ class Trained:
     """How the forest did beside simple rivals, the forest first."""
     no_head: str | None
     """Why there is no supervised head; None when there is one."""
-
-
-@dataclass(slots=True)
-class _Log:
-    """A log on its way through."""
-
-    files: Sequence[Source]
-    tell: Callable[[Progress], None]
-    report: ReadReport = field(default_factory=ReadReport)
-    read: list[ReadFile] = field(default_factory=list)
-
-    def records(self) -> Iterator[Record]:
-        total, done = sum(file.size for file in self.files), 0
-        for file in self.files:
-            reading = Reading(file, self.report)
-            for record in reading:
-                if self.report.records % _EVERY == 0:
-                    self.tell(Progress(done, total, self.report.records))
-                yield record
-            done += file.size
-            self.read.append(ReadFile(name=file.name, records=reading.records, sha256=reading.digest))
-        self.tell(Progress(done, total, self.report.records))
+    reads: tuple[str, ...]
+    """What the head reads beside the features, as expressions of a policy call it."""
 
 
 def train(
@@ -122,8 +103,9 @@ def train(
     until: datetime | None = None,
     maturity: timedelta = MATURITY,
     kinds: Kinds | None = None,
-    attributes: Mapping[str, str] | None = None,
+    declared: Declared | None = None,
     supervised: bool | None = None,
+    engine: Engine = HERE,
     tell: Callable[[Progress], None] = lambda _progress: None,
 ) -> Trained:
     """Train on the log's decisions from `since` to `until` and put the result into `models`.
@@ -134,20 +116,20 @@ def train(
     decisions, where that is known: they are measured on, and not left out.
 
     Where the log holds enough labels a supervised head is fitted, unless `supervised` is False: the default for a
-    simulation, whose labels say how its attackers were written. It may read the `attributes` that the policy declares,
-    by name and kind.
+    simulation, whose labels say how its attackers were written. It may read what is `declared` by the policy,
+    where that holds.
 
     Raises ConfigError for a log that is not there, ModelError when it holds too few trusted attempts or the artifact
     would not equal what was fitted.
     """
     asked = [log] if isinstance(log, str | Path) else log
-    reading = _Log(sources(asked), tell)
+    whole_log = Log(sources(asked))
     sample = TrustedSample(maturity=maturity, now=now, since=since, until=until, kinds=kinds)
     labels = LabelledSample()
-    sample.take(labels.heard(reading.records()))
+    files, refused = _read(whole_log, engine, sample, labels, tell)
     rows = sample.rows()
     if len(rows) * CALIBRATION_SHARE < LEAST_ROWS:
-        raise ModelError(_too_few(asked, len(rows), sample, reading.report, maturity))
+        raise ModelError(_too_few(asked, len(rows), sample, refused, maturity))
     split = _split(rows, *sample.span())
     facts = [row.facts for row in rows]
     population = learn_population(facts, split, native=native, seed=seed)
@@ -156,15 +138,22 @@ def train(
     ranks = np.array([row.rank for row in rows[:split]], dtype=np.uint64)
     forest = fit_forest(fitted, ranks, trees=trees, samples=samples, seed=seed)
     raw = export_forest(forest, matrix[:_CHECKED_ROWS])
+    difference = largest_difference(forest, raw, held_out[-_CHECKED_ROWS:])
     scores = -forest.score_samples(held_out)
     curve = calibrate(scores)
     taught = _NO_HEAD
     if native if supervised is None else supervised:
-        taught = _supervised(labels, reading, sample, population, attributes or {}, cut=rows[split].when, seed=seed)
+        known = declared or Declared({}, ())
+        taught = _supervised(labels, whole_log, engine, sample, population, known, cut=rows[split].when, seed=seed)
     whole = taught.inputs(facts, matrix)
     if taught.head is not None:
         raw = with_head(raw, taught.head, whole[:_CHECKED_ROWS])
     margins = None if taught.head is None else taught.head.margins(whole[split:])
+    later = None
+    if (told := taught.later) is not None:
+        said = Said(told.vectors, -forest.score_samples(told.vectors), told.margins)
+        later = Later(said, told.attack, told.weight)
+    joined = join(Said(held_out, scores, margins), curve, later) if native or margins is not None else None
     attacks = [(kind, row.facts) for kind, row in sample.attacks() if row.when >= rows[split].when]
     results = contest(
         {"forest": lambda x: -forest.score_samples(x), "ecod": Ecod(fitted).scores, "hbos": Hbos(fitted).scores},
@@ -174,7 +163,7 @@ def train(
     )
     measured = (
         {
-            "largest_difference_from_scikit_learn": largest_difference(forest, raw, held_out[-_CHECKED_ROWS:]),
+            "largest_difference_from_scikit_learn": difference,
             "calibration_rows": float(len(held_out)),
             "unknown_share": float(np.isnan(matrix).mean()),
             "raw_score_median": statistics.median(scores.tolist()),
@@ -192,12 +181,12 @@ def train(
     }  # fmt: skip
     training = Training(
         options=options,
-        files=tuple(reading.read[:_NAMED_FILES]),
-        file_count=len(reading.read),
-        sha256=sha256("".join(file.sha256 for file in reading.read).encode()).hexdigest(),
+        files=tuple(files[:_NAMED_FILES]),
+        file_count=len(files),
+        sha256=sha256("".join(file.sha256 for file in files).encode()).hexdigest(),
         decisions=sample.decisions,
         outcomes=sample.outcomes,
-        refused=dict(reading.report.refused),
+        refused=dict(refused),
         left_out={why: count for why, count in sample.left_out.items() if count},
         attacks=len(attacks),
         fitted_until=rows[split].when,
@@ -222,25 +211,52 @@ def train(
         background=_medians(fitted),
         calibration=curve,
         population=population,
-        joined=join(held_out, curve, scores, margins) if native or margins is not None else None,
-        attributes=taught.attributes,
+        joined=joined,
+        amount=next((one for one in taught.declared if isinstance(one, AmountInput)), None),
+        hour=next((one for one in taught.declared if isinstance(one, HourInput)), None),
+        velocities=tuple(one for one in taught.declared if isinstance(one, VelocityInput)),
+        attributes=tuple(one for one in taught.declared if isinstance(one, AttributeInput)),
         head=None if taught.head is None else Head(honest=taught.head.honest, attacks=taught.head.attacks),
         training=training,
     )
     folder = publish(models, raw, manifest)
-    refused = reading.report.refused.total()
     return Trained(
-        manifest.version, folder, sample.decisions, refused, split, len(held_out), measured, training, results,
-        taught.reason,
+        manifest.version, folder, sample.decisions, refused.total(), split, len(held_out), measured, training, results,
+        taught.reason, tuple(one.label for one in taught.declared),
     )  # fmt: skip
+
+
+def _read(
+    log: Log, engine: Engine, sample: TrustedSample, labels: LabelledSample, tell: Callable[[Progress], None]
+) -> tuple[list[ReadFile], Counter[str]]:
+    """Read the log into the samples; return its files as the manifest names them, and what was refused by reason."""
+    sizes = [file.size for file in log.files]
+    records, total, read, at, done = [0] * len(sizes), sum(sizes), 0, 0, 0
+    refused: Counter[str] = Counter()
+    for number, sifted in engine.over(log, sample.sift):
+        sample.add(sifted)
+        labels.hear(sifted.told)
+        refused.update(sifted.refused)
+        records[number] += sifted.records
+        read += sifted.records
+        done, at = done + sum(sizes[at:number]), number
+        tell(Progress(done, total, read))
+    tell(Progress(total, total, read))
+    refused.update(log.refused)
+    files = [
+        ReadFile(name=file.name, records=count, sha256=file.sha256)
+        for file, count in zip(log.read, records, strict=True)
+    ]
+    return files, refused
 
 
 def _supervised(
     labels: LabelledSample,
-    reading: "_Log",
+    log: Log,
+    engine: Engine,
     sample: TrustedSample,
     population: Population,
-    attributes: Mapping[str, str],
+    declared: Declared,
     *,
     cut: datetime,
     seed: int,
@@ -249,9 +265,9 @@ def _supervised(
     reason = labels.too_few()
     if reason is not None:
         return Supervised(reason)
-    again = _Log(reading.files, reading.tell)
-    labels.take(again.records(), *sample.span())
-    return supervise(labels, population, attributes, cut=cut, seed=seed)
+    for _, found in engine.over(log, labels.find(*sample.span())):
+        labels.take(found)
+    return supervise(labels, population, declared, cut=cut, seed=seed)
 
 
 def _split(rows: Sequence[Trusted], begin: datetime, end: datetime) -> int:
@@ -274,16 +290,16 @@ def _honest(held_out: npt.NDArray[np.float32], rows: Sequence[Trusted], kinds: K
 
 
 def _too_few(
-    asked: Sequence[str | Path], rows: int, sample: TrustedSample, report: ReadReport, maturity: timedelta
+    asked: Sequence[str | Path], rows: int, sample: TrustedSample, refused: Counter[str], maturity: timedelta
 ) -> str:
     least = round(LEAST_ROWS / CALIBRATION_SHARE)
     why = ", ".join(f"{count:,} {reason}" for reason, count in sample.left_out.items() if count)
-    lines = ", ".join(f"{count:,} {reason}" for reason, count in report.refused.items())
+    lines = ", ".join(f"{count:,} {reason}" for reason, count in refused.items())
     way_out = "a longer log"
     if sample.left_out["too young"]:
         way_out += f", or --mature-days below {maturity / timedelta(days=1):g} if reports come in faster"
     return (
-        f"{', '.join(map(str, asked))}: {rows} trusted attempts of {sample.decisions:,} decisions"
+        f"{', '.join(map(shown, asked))}: {rows} trusted attempts of {sample.decisions:,} decisions"
         f"{f' ({why})' if why else ''}{f', lines refused: {lines}' if lines else ''}; "
         f"at least {least:,} are needed: {way_out}"
     )

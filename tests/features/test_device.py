@@ -12,12 +12,10 @@ from riskd.features.device import (
     device_family_changed,
     device_unseen_days,
     familiar,
-    family_rarity_nats,
     family_unseen_days,
     language_unseen_days,
     user_agent_faults,
 )
-from riskd.features.population import Population, Table
 from tests.attempts import attempt, history
 
 DAY_S = 86_400.0
@@ -150,15 +148,3 @@ def test_browser_age(family: str | None, major: int | None, day: datetime, years
     """Four-weekly browsers age by their version's release day; of others the age is unknown, and none is below 0."""
     found = browser_age_years(attempt(time=day, device={"browser_family": family, "browser_major": major}))
     assert found is None if years is None else found == pytest.approx(years, abs=0.01)
-
-
-def test_family_rarity() -> None:
-    """Rarity of the family follows the population's table, and is unknown without table or family."""
-    population = Population(family=Table.of(["Windows|Chrome"] * 99 + ["Haiku|WebPositive"]))
-    rare = family_rarity_nats(attempt(device={"family": "Haiku|WebPositive"}), population)
-    common = family_rarity_nats(attempt(device={"family": "Windows|Chrome"}), population)
-    assert rare is not None
-    assert common is not None
-    assert rare > common >= 0
-    assert family_rarity_nats(attempt(), population) is None
-    assert family_rarity_nats(attempt(device={"family": "Windows|Chrome"}), Population()) is None

@@ -76,7 +76,7 @@ def test_a_new_subject_has_no_habits_to_break() -> None:
 def test_every_module_is_imported() -> None:
     """A family that `riskd.features` forgets to import would not be computed."""
     modules = {path.stem for path in Path(features.__file__).parent.glob("*.py")}
-    assert modules - {"__init__", "attribute", "feature", "population"} <= set(features.__all__)
+    assert modules - {"__init__", "declared", "feature", "population"} <= set(features.__all__)
 
 
 def test_the_model_reads_numbers_only() -> None:

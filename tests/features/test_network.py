@@ -9,10 +9,8 @@ from riskd.features.network import (
     ip_unseen_days,
     lists_naming_ip,
     network_kind,
-    network_rarity_nats,
     network_unseen_days,
 )
-from riskd.features.population import Population, Table
 from tests.attempts import attempt, history
 
 DAY_S = 86_400.0
@@ -64,14 +62,6 @@ def test_lists() -> None:
     assert lists_naming_ip(attempt(network={"listed": None})) is None
 
 
-def test_kind_and_rarity() -> None:
-    """The kind is the source's word; rarity follows the population's table and is unknown without it."""
-    population = Population(network=Table.of(["AS1"] * 99 + ["AS2"]))
-    common = network_rarity_nats(attempt(network={"key": "AS1"}), population)
-    rare = network_rarity_nats(attempt(network={"key": "AS2"}), population)
-    assert common is not None
-    assert rare is not None
-    assert rare > common >= 0
-    assert network_rarity_nats(attempt(network={"key": "AS1"}), Population()) is None
-    assert network_rarity_nats(attempt(), population) is None
+def test_kind() -> None:
+    """The kind is the source's word."""
     assert network_kind(attempt(network={"kind": "vpn"})) == "vpn"

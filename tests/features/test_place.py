@@ -6,7 +6,6 @@ import pytest
 
 from riskd.features.place import (
     country,
-    country_rarity_nats,
     country_unseen_days,
     distance_km,
     km_from_nearest_place,
@@ -15,7 +14,6 @@ from riskd.features.place import (
     utc_offset_gap_minutes,
     vague,
 )
-from riskd.features.population import Population, Table
 from tests.attempts import attempt, history, known_place
 
 LONDON = (51.5074, -0.1278)
@@ -166,15 +164,3 @@ def test_utc_offset_gap_is_unknown_without_a_place_or_behind_a_vpn() -> None:
     assert utc_offset_gap_minutes(attempt(device=device, place=place, network={"proxy": True})) is None
     assert utc_offset_gap_minutes(attempt(device=device, place={"utc_offset_min_minutes": 60})) is None
     assert utc_offset_gap_minutes(attempt(device=device)) is None
-
-
-def test_country_rarity() -> None:
-    """Rarity of the country follows the population's table, and is unknown without table or country."""
-    population = Population(country=Table.of(["NO"] * 99 + ["SE"]))
-    rare = country_rarity_nats(attempt(place={"country": "SE"}), population)
-    common = country_rarity_nats(attempt(place={"country": "NO"}), population)
-    assert rare is not None
-    assert common is not None
-    assert rare > common >= 0
-    assert country_rarity_nats(attempt(), population) is None
-    assert country_rarity_nats(attempt(place={"country": "SE"}), Population()) is None

@@ -1,12 +1,20 @@
 """Rarity tables: counts, smoothing and bounds."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from riskd.facts import Facts
+from riskd.features.device import family_rarity_nats
+from riskd.features.network import network_rarity_nats
+from riskd.features.place import country_rarity_nats
 from riskd.features.population import HOURS, MOST_VALUES, Population, Table, hour_shares
+from tests.attempts import attempt
+
+Rarity = Callable[[Facts, Population], float | None]
 
 
 def test_common_is_likelier_than_rare_than_never_seen() -> None:
@@ -21,6 +29,25 @@ def test_empty_table_says_nothing() -> None:
     assert Table().nats("NO") == 0.0
     assert Population().empty
     assert not Population(country=Table.of(["NO"])).empty
+
+
+@pytest.mark.parametrize(
+    ("rarity", "of", "group", "field"),
+    [
+        (country_rarity_nats, "country", "place", "country"),
+        (network_rarity_nats, "network", "network", "key"),
+        (family_rarity_nats, "family", "device", "family"),
+    ],
+)
+def test_rarity_follows_the_table(rarity: Rarity, of: str, group: str, field: str) -> None:
+    """What few show is rarer than what most show, and rarity is unknown without a table or a value."""
+    population = Population(**{of: Table.of(["usual"] * 99 + ["odd"])})
+    rare, common = (rarity(attempt(**{group: {field: value}}), population) for value in ("odd", "usual"))
+    assert rare is not None
+    assert common is not None
+    assert rare > common >= 0
+    assert rarity(attempt(), population) is None
+    assert rarity(attempt(**{group: {field: "usual"}}), Population()) is None
 
 
 def test_table_keeps_the_most_common() -> None:

@@ -1,5 +1,6 @@
 """The supervised head: what it may learn, what it may never, and that the artifact says what scikit-learn says."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -17,8 +18,9 @@ from riskd.errors import ModelError
 from riskd.evaluation import evaluate
 from riskd.explain import explain
 from riskd.features import MODEL_FEATURES
-from riskd.features.attribute import AttributeInput
+from riskd.features.declared import AttributeInput
 from riskd.learn.calibrate import calibrate
+from riskd.learn.declared import learned_categories
 from riskd.learn.export import export_forest
 from riskd.learn.head import (
     DIRECTIONS,
@@ -27,16 +29,16 @@ from riskd.learn.head import (
     FittedHead,
     Labelled,
     fit_head,
-    learned_categories,
     mildest,
     propensity,
     reason_against,
     with_head,
 )
-from riskd.learn.join import join
+from riskd.learn.join import Said, join
 from riskd.learn.labelled import LabelledSample
+from riskd.learn.sift import Sift
 from riskd.policy import Policy
-from riskd.record.schema import DecisionRecord, OutcomeRecord
+from riskd.record.schema import DecisionRecord, OutcomeRecord, Record, encode
 from tests.attempts import NOON, attempt
 from tests.faults.artifacts import write
 
@@ -160,7 +162,7 @@ def artifact(forest: IsolationForest, head: FittedHead, folder: Path) -> Manifes
         raw,
         background=(1.0,) * WIDTH,
         calibration=curve,
-        joined=join(honest, curve, isolation, margins),
+        joined=join(Said(honest, isolation, margins), curve),
         head=Head(honest=head.honest, attacks=head.attacks),
     )
     return load_manifest(folder, made.name)
@@ -228,12 +230,13 @@ def test_it_reads_what_the_policy_declares(forest: IsolationForest, default_poli
     assert shops.categories is not None
     assert shops.categories["gift cards"] > shops.categories["phones"]
     attributes = (shops, AttributeInput("km"))
-    whole = np.column_stack((matrix, [shops.encoded(one) for one in shop], km)).astype(np.float32)
-    head = fit_head(Labelled(whole, attack, np.ones(6000), attributes), seed=1)
+    odds = [shops.categories[one] for one in shop]
+    whole = np.column_stack((matrix, odds, km)).astype(np.float32)
+    head = fit_head(Labelled(whole, attack, np.ones(6000), (1, 0)), seed=1)
     isolation, margins = -forest.score_samples(matrix), head.margins(whole)
     curve = calibrate(isolation[~attack])
     raw = with_head(export_forest(forest, matrix[:1000]), head, whole)
-    joined = join(matrix[~attack], curve, isolation[~attack], margins[~attack])
+    joined = join(Said(matrix[~attack], isolation[~attack], margins[~attack]), curve)
     told = Head(honest=head.honest, attacks=head.attacks)
     write(tmp_path, raw, background=(1.0,) * WIDTH, calibration=curve, joined=joined, head=told, attributes=attributes)
     model = load_model(tmp_path, MODEL_FEATURES)
@@ -282,6 +285,18 @@ def outcome(of: DecisionRecord, what: Reported, after_s: float = 60.0) -> Outcom
     )  # fmt: skip
 
 
+def teach(sample: LabelledSample, records: Sequence[Record]) -> None:
+    """Go through a log twice, in blocks of a hundred lines."""
+    lines = [encode(record) + b"\n" for record in records]
+    blocks = [b"".join(lines[at : at + 100]) for at in range(0, len(lines), 100)]
+    sift = Sift(now=None, since=None, until=None, kinds=None)
+    for block in blocks:
+        sample.hear(sift(block).told)
+    find = sample.find()
+    for block in blocks:
+        sample.take(find(block))
+
+
 def test_labels_find_their_decisions() -> None:
     """An analyst's word outweighs a success, an owner's too; a denied attempt and one without a word have no label."""
     fraud, disowned, honest, silent = decision(), decision(), decision("step_up", 50.0), decision()
@@ -295,9 +310,7 @@ def test_labels_find_their_decisions() -> None:
         outcome(denied, Reported.STEP_UP_FAILED),
     ]
     sample = LabelledSample()
-    log = [fraud, disowned, honest, silent, denied, *told]
-    assert list(sample.heard(log)) == log
-    sample.take(log)
+    teach(sample, [fraud, disowned, honest, silent, denied, *told])
     rows = sample.rows()
     assert [facts.subject.token for facts in rows.facts] == [d.facts.subject.token for d in (fraud, disowned, honest)]
     assert rows.attack.tolist() == [True, True, False]
@@ -311,9 +324,8 @@ def test_a_flood_of_labels_stays_bounded() -> None:
     told = [outcome(d, Reported.CONFIRMED_FRAUD if n < 30 else Reported.LOGIN_SUCCEEDED)
             for n, d in enumerate(decisions) if n < 30 or n % 3 == 0]  # fmt: skip
     sample = LabelledSample(most=200)
-    assert len(list(sample.heard(told))) == len(told)
+    teach(sample, [*told, *decisions])
     assert sample.too_few() == "30 labelled attacks, at least 100 are needed"
-    sample.take(decisions)
     rows = sample.rows()
     assert rows.attack.sum() == 30
     assert 200 <= len(rows.facts) <= 230

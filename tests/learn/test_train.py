@@ -15,14 +15,19 @@ from riskd.anomaly.artifact import decode_manifest, encode_manifest
 from riskd.anomaly.load import load_manifest, load_model
 from riskd.anomaly.model import Model
 from riskd.contract import Reported
-from riskd.errors import ConfigError, ModelError
+from riskd.errors import ModelError
+from riskd.evaluation import evaluate
 from riskd.facts import Facts
 from riskd.features import MODEL_FEATURES
-from riskd.learn.rows import FEWEST, Kinds
+from riskd.features.declared import VelocityInput
+from riskd.features.velocity import Velocity
+from riskd.learn.declared import Declared, columns
+from riskd.learn.rows import FEWEST
 from riskd.learn.simulate.run import Simulated
-from riskd.learn.told import as_json, kinds, truths_beside
+from riskd.learn.told import as_json, kinds
 from riskd.learn.train import Progress, Trained, train
 from riskd.learn.vectors import vectors
+from riskd.policy import Policy
 from riskd.record.parquet import export
 from riskd.record.reader import read, read_lines
 from riskd.record.schema import DecisionRecord
@@ -189,26 +194,6 @@ def test_too_little_says_why_and_what_to_do(tmp_path: Path) -> None:
     assert not (tmp_path / "models").exists()
 
 
-def test_a_truth_is_found_beside_its_log(simulated: Simulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the folder, by what holds it, by a file and by a glob; not elsewhere, and not behind a URI."""
-    first = next(simulated.log.iterdir())
-    for named in (simulated.log, simulated.log.parent, first, f"{simulated.log}/*.jsonl"):
-        assert truths_beside([str(named)]) == [simulated.truth]
-    monkeypatch.chdir(simulated.log.parent)
-    assert truths_beside(["log", ".", "log/*"]) == [Path("truth.jsonl")]
-    assert truths_beside([str(tmp_path), f"file://{simulated.log}"]) == []
-
-
-def test_a_truth_that_is_none_is_refused(tmp_path: Path) -> None:
-    """A truth file that is missing or damaged is one line with its place."""
-    with pytest.raises(ConfigError, match="No such file"):
-        kinds([tmp_path / "truth.jsonl"])
-    (tmp_path / "truth.jsonl").write_bytes(b'{"decision_id":"a","label":"honest"}\n\xff\n')
-    with pytest.raises(ConfigError, match="line 2"):
-        kinds([tmp_path / "truth.jsonl"])
-    assert Kinds([]).of(1) is None
-
-
 def test_manifests_of_earlier_releases_still_load(world: World) -> None:
     """An artifact without the account of its training is read as before."""
     manifest = msgspec.json.decode(encode_manifest(world.model.manifest))
@@ -230,6 +215,24 @@ def test_labels_make_a_head(simulated: Simulated, tmp_path: Path, monkeypatch: p
     decisions = [record.facts for record in read(simulated.log) if isinstance(record, DecisionRecord)]
     scores = model.scores(vectors(decisions, model.population))
     assert 0.002 < (scores >= 0.99).mean() < 0.5
+
+
+def test_what_the_policy_counts_is_read_and_served(
+    simulated: Simulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default_policy: Policy
+) -> None:
+    """A velocity stands behind the features; what was trained on an attempt is what the service says of it."""
+    for module in ("head", "labelled"):
+        monkeypatch.setattr(f"riskd.learn.{module}.LEAST_ATTACKS", 10)
+    monkeypatch.setattr("riskd.learn.declared._ROUNDS", 5)
+    counted = Velocity(name="attempts_5h", kind="count", of="attempts", per="subject", window_s=18_000)
+    trained = make([simulated.log], tmp_path, supervised=True, declared=Declared({}, (counted,)))
+    assert "velocity.attempts_5h" in trained.reads
+    model = load_model(tmp_path, MODEL_FEATURES, trained.version)
+    assert model.manifest.velocities == (VelocityInput(counted.key),)
+    some = [record.facts for record in read(simulated.log) if isinstance(record, DecisionRecord)][:300]
+    facts = [replace(one, velocities={counted.key: float(n % 9)}) for n, one in enumerate(some)]
+    whole = np.concatenate((vectors(facts, model.population), columns(model.manifest.declared, facts)), axis=1)
+    assert [evaluate(one, default_policy, model).anomaly for one in facts] == model.scores(whole).tolist()
 
 
 def test_why_there_is_no_head_is_said(simulated: Simulated, tmp_path: Path) -> None:

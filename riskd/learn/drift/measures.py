@@ -19,7 +19,7 @@ from msgspec import Struct
 from riskd.contract import Outcome, Reported
 from riskd.evaluation import Scorer, measure_all
 from riskd.features import MODEL_FEATURES, Fault
-from riskd.features.attribute import PREFIX, AttributeInput, encoded
+from riskd.features.declared import DeclaredInput, encoded
 from riskd.record.schema import DecisionRecord
 
 SAMPLE = 16_384
@@ -78,19 +78,19 @@ class Rows(Struct, frozen=True):
 
 
 def numbers_of(model: Scorer | None) -> tuple[str, ...]:
-    """Return the names of the numbers that are measured: the features, attributes that the model reads, both scores."""
-    return (*MODEL_FEATURES, *(PREFIX + one.name for one in _attributes(model)), "anomaly", "score")
+    """Return the names of the numbers that are measured: the features, what else the model reads, both scores."""
+    return (*MODEL_FEATURES, *(one.label for one in _declared(model)), "anomaly", "score")
 
 
 def rows_of(records: Sequence[DecisionRecord], model: Scorer | None) -> Rows:
     """Measure decisions; a feature that fails on one is unknown there."""
-    attributes = _attributes(model)
+    declared = _declared(model)
     numbers = np.full((len(records), len(numbers_of(model))), np.nan)
     texts = []
     for row, (record, measured) in enumerate(
         zip(records, measure_all([record.facts for record in records], model), strict=True)
     ):
-        more = encoded(attributes, record.facts.attributes) if attributes else ()
+        more = encoded(declared, record.facts)
         values = (*measured.vector, *more, measured.anomaly, record.score)
         if measured.faulty or measured.anomaly.__class__ is Fault:
             values = tuple(None if value.__class__ is Fault else value for value in values)
@@ -170,8 +170,8 @@ class Bins:
         return self.spans[-1].start + measure.values.get(word, len(measure.bins) - 2)
 
 
-def _attributes(model: Scorer | None) -> tuple[AttributeInput, ...]:
-    return () if model is None else model.extract.attributes
+def _declared(model: Scorer | None) -> tuple[DeclaredInput, ...]:
+    return () if model is None else model.extract.declared
 
 
 def _rank(decision_id: str) -> int:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from riskd.anomaly.model import Model
 from riskd.facts import Facts
-from riskd.features.attribute import PREFIX, encoded
+from riskd.features.declared import encoded
 
 LEAST = 20
 """Fewer attacks, or honest attempts, in the sample say nothing."""
@@ -37,10 +37,10 @@ class Importance:
 
 
 def inputs_of(model: Model) -> tuple[str, ...]:
-    """Return the names of what the model reads, in order: features, then declared attributes."""
+    """Return the names of what the model reads, in order: features, then declared inputs."""
     known = set(model.extract.names)
     named = (name for name in model.features if name in known)
-    return (*named, *(f"{PREFIX}{one.name}" for one in model.extract.attributes))
+    return (*named, *(one.label for one in model.extract.declared))
 
 
 def vector_of(facts: Facts, model: Model) -> list[float | None]:
@@ -48,7 +48,7 @@ def vector_of(facts: Facts, model: Model) -> list[float | None]:
     values, _ = model.extract(facts)
     by_name = dict(zip(model.extract.names, values, strict=True))
     read = [_number(by_name[name]) for name in model.features if name in by_name]
-    return [*read, *map(_number, encoded(model.extract.attributes, facts.attributes))]
+    return [*read, *map(_number, encoded(model.extract.declared, facts))]
 
 
 def _number(value: object) -> float | None:

@@ -11,6 +11,7 @@ told      network, place and device facts that rows carry themselves
 order     rows in the order of time, on disk
 play      judges the rows with the real engine and reports what became of them
 subjects  which token is whose: the map that a store keeps and records do not
+glean     what a line of a log has to teach, without any key
 plan      what a log has to teach, by subject and time, on disk
 backfill  teaches it to a store
 """

@@ -24,13 +24,15 @@ from riskd.contract import Reported
 from riskd.decision_id import Verdict, unix_ms
 from riskd.enrich.identity import Pseudonyms
 from riskd.errors import ConfigError, RequestError, RiskdError, StoreUnavailable
+from riskd.learn.blocks import HERE, Engine, Log
+from riskd.learn.importing.glean import REPORTS, glean
 from riskd.learn.importing.order import scratch_folder
-from riskd.learn.importing.plan import REPORTS, Event, Lesson, Plan
+from riskd.learn.importing.plan import Event, Lesson, Plan
 from riskd.learn.importing.row import Reading
 from riskd.learn.importing.subjects import Held, held, read_subjects, read_told
+from riskd.learn.sources import sources
 from riskd.outcome import confirms
 from riskd.policy import Policy
-from riskd.record.reader import ReadReport, read
 from riskd.store import Settlement, Store
 from riskd.store.keys import Keys
 from riskd.store.upkeep import connect
@@ -65,7 +67,7 @@ class Backfilled(Struct):
 
 
 def backfill(
-    sources: Sequence[Path],
+    log: Sequence[str | Path],
     *,
     url: str,
     store: Callable[[], Store],
@@ -75,22 +77,25 @@ def backfill(
     maps: Sequence[Path] = (),
     told: Path | None = None,
     prefix: str = "riskd",
+    engine: Engine = HERE,
     tell: Callable[[int], None] = lambda _subjects: None,
 ) -> Backfilled:
-    """Teach the store behind `url` what the log in `sources` knows.
+    """Teach the store behind `url` what a log knows: folders, files, globs and URIs (`sources`).
 
     `maps` are files that imports left beside their logs, `told` a caller's list of decisions and subjects; what the
     store itself knows of tokens is used, too. `store` opens the store, `tell` hears of the subjects done so far.
     Raises ConfigError for a map that is wrong, StoreUnavailable when the store does not answer or its loss was not
     accepted; what was taught by then is not taught again by the next run.
     """
-    done = Backfilled()
-    report, reading = ReadReport(), Reading()
+    done, reading, whole = Backfilled(), Reading(), Log(sources(log))
+    refused: Counter[str] = Counter()
     with scratch_folder("backfill") as temporary:
         plan = Plan(temporary, policy, pseudonyms, now)
         try:
             asyncio.run(_refuse_a_loss(store))
-            plan.take(read(sources, report=report))
+            for _, gleaned in engine.over(whole, glean):
+                plan.take(gleaned)
+                refused.update(gleaned.refused)
             plan.map_held(_mapped(maps, pseudonyms))
             if told is not None:
                 plan.map_told(read_told(told, pseudonyms, reading))
@@ -98,7 +103,7 @@ def backfill(
             done.decisions = plan.decisions
             done.unmapped_subjects, done.unmapped = plan.unmapped()
             done.left_out = plan.left_out
-            done.left_out.update({f"log line: {why}": count for why, count in report.refused.items()})
+            done.left_out.update({f"log line: {why}": count for why, count in (refused + whole.refused).items()})
             done.left_out.update({f"{told}: {why}": count for why, count in reading.unusable.items()})
             asyncio.run(_teach(plan.lessons(), done, url, store, policy, now, prefix, tell))
         finally:

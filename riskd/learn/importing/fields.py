@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
+from math import isfinite
 from typing import Any, Final
 
 from riskd.learn.importing.row import LONGEST_TEXT, Unusable
@@ -120,6 +121,21 @@ def read_field(name: str, value: Any) -> Any:  # noqa: ANN401
         return FIELDS[name](value)
     except (ValueError, OverflowError, TypeError):
         raise Unusable(ATTRIBUTE.rstrip(".") if attribute else name) from None
+
+
+KINDS: Final[Mapping[str, Read]] = {"number": number, "flag": flag, "text": text}
+"""How an attribute is read, by the kind that the policy declares."""
+
+
+def read_attribute(value: Any, kind: str) -> str | float | bool:  # noqa: ANN401
+    """Return an attribute's value as the kind that the policy declares; raises ValueError."""
+    try:
+        found: str | float | bool = KINDS[kind](value)
+    except (OverflowError, TypeError) as error:
+        raise ValueError from error
+    if isinstance(found, float) and not isfinite(found):
+        raise ValueError
+    return found
 
 
 def put(body: dict[str, Any], name: str, value: Any) -> None:  # noqa: ANN401

@@ -1,8 +1,9 @@
 """The small file that says which column is which field, and the rows it makes of a CSV or JSON Lines file."""
 
+import collections.abc
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -23,16 +24,18 @@ from riskd.learn.importing.fields import (
     YES,
     is_field,
     put,
+    read_attribute,
     read_field,
     read_time,
 )
 from riskd.learn.importing.row import Reading, Row, Unusable, make_row
 from riskd.learn.importing.table import Table, Values, json_rows
 from riskd.learn.importing.told import stand_in, told_device
-from riskd.policy.finding import Finding
-from riskd.policy.load import LONGEST_WORD, MAX_MISTAKES, keys_at, located, read_file, read_tree, whole_file, worded
+from riskd.policy.finding import Finding, nearest
+from riskd.policy.load import MAX_MISTAKES, finding, located, read_file, read_tree, whole_file
 from riskd.policy.section import Section
 
+_AS_IT_IS: Final = frozenset({TIME, SUCCEEDED, FRAUD})
 _NOT_OF_THE_REQUEST: Final = frozenset({TIME, SUCCEEDED, FRAUD, BROWSER, SYSTEM, KIND})
 Word = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -73,9 +76,12 @@ class MappingFile(Section):
 class Mapping:
     """A mapping that was read, and the text it stands in."""
 
-    def __init__(self, file: MappingFile, source: str, text: str) -> None:
-        """Take a file that was found to be right."""
+    def __init__(
+        self, file: MappingFile, source: str, text: str, kinds: collections.abc.Mapping[str, str] | None = None
+    ) -> None:
+        """Take a file that was found to be right, and what the policy's attributes hold, by their names."""
         self.file = file
+        self._kinds = {f"{ATTRIBUTE}{name}": kind for name, kind in (kinds or {}).items()}
         self._source = source
         self._text = text
         self._zone = zone_of(file.time.zone)
@@ -92,14 +98,23 @@ class Mapping:
         if found:
             raise PolicyError(self._source, located(self._text, found[:MAX_MISTAKES], len(found)))
 
-    def row(self, values: Values, now: float, *, vouch: bool) -> Row:
-        """Return the attempt a row tells of; raises Unusable."""
+    def row(self, values: Values, now: float, *, vouch: bool, mended: Counter[str]) -> Row:
+        """Return the attempt a row tells of; raises Unusable.
+
+        An attribute that is not of the kind the policy declares is left out, which is unknown, and counted in `mended`.
+        """
         found: dict[str, Any] = dict(self.file.always)
         for column, field in self.file.columns.items():
             value = values.get(column)
-            value = value if field in {TIME, SUCCEEDED, FRAUD} else read_field(field, value)
+            value = value if field in _AS_IT_IS or field in self._kinds else read_field(field, value)
             if value is not None and value != "":
                 found[field] = value
+        for field in self._kinds.keys() & found.keys():
+            try:
+                found[field] = read_attribute(found[field], self._kinds[field])
+            except ValueError:
+                del found[field]
+                mended[f"{field}: no {self._kinds[field]}"] += 1
         if TIME not in found:
             raise Unusable("time: is missing")
         found.setdefault("action.name", "login")
@@ -136,8 +151,11 @@ class Mapping:
         raise Unusable(field)
 
 
-def load_mapping(path: Path) -> Mapping:
-    """Read a mapping file; raises PolicyError with every mistake, each with its line and the nearest right words."""
+def load_mapping(path: Path, kinds: collections.abc.Mapping[str, str] | None = None) -> Mapping:
+    """Read a mapping file; raises PolicyError with every mistake, each with its line and the nearest right words.
+
+    `kinds` are the attributes that the policy declares, by name; others are taken as they are written.
+    """
     source = str(path)
     text, tree = read_tree(read_file(path), source)
     if not isinstance(tree, dict):
@@ -145,17 +163,11 @@ def load_mapping(path: Path) -> Mapping:
     try:
         file = MappingFile.model_validate(tree)
     except ValidationError as error:
-        found = [
-            Finding(where := tuple(part for part in detail["loc"] if part != "[key]"), worded(detail),
-                    nearest(str(where[-1]), keys_at(MappingFile, where[:-1]))
-                    if detail["type"] == "extra_forbidden" else (),
-                    detail["type"] == "extra_forbidden")
-            for detail in error.errors(include_url=False)[:MAX_MISTAKES]
-        ]  # fmt: skip
+        found = [finding(detail, MappingFile) for detail in error.errors(include_url=False)[:MAX_MISTAKES]]
         raise PolicyError(source, located(text, found, error.error_count())) from None
     if found := _mistakes(file):
         raise PolicyError(source, located(text, found[:MAX_MISTAKES], len(found)))
-    return Mapping(file, source, text)
+    return Mapping(file, source, text, kinds)
 
 
 def _mistakes(file: MappingFile) -> list[Finding]:
@@ -206,7 +218,7 @@ def mapped_rows(
 def _rows(found: Iterator[Values], mapping: Mapping, reading: Reading, now: float, *, vouch: bool) -> Iterator[Row]:
     for values in found:
         try:
-            row = mapping.row(values, now, vouch=vouch)
+            row = mapping.row(values, now, vouch=vouch, mended=reading.mended)
         except Unusable as unusable:
             reading.unusable[unusable.reason] += 1
         else:
@@ -222,8 +234,3 @@ def zone_of(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (OSError, ValueError, LookupError):
         raise ValueError("no such time zone; write one such as Europe/Oslo or UTC") from None
-
-
-def nearest(word: str, right: Sequence[str]) -> tuple[str, ...]:
-    """Return the right words that are nearest to a wrong one."""
-    return tuple(get_close_matches(word[:LONGEST_WORD], right, n=2, cutoff=0.55))

@@ -5,7 +5,6 @@ takes that back. Only ids that this installation's key sealed count, and they sa
 made up teaches nothing, nor does a denied one. What else a line says is taken where it has the form that riskd writes.
 """
 
-import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,31 +14,21 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from riskd.contract import Reported
 from riskd.decision_id import base_of
 from riskd.enrich.address import parse_address
 from riskd.enrich.identity import Pseudonyms
 from riskd.errors import RequestError
-from riskd.facts import PlaceFacts
+from riskd.learn.importing.glean import HASH, TELLING, Gleaned, Outline, form
 from riskd.learn.importing.order import scratch
 from riskd.learn.importing.subjects import Held, Told
 from riskd.outcome import confirms
 from riskd.policy import Policy
-from riskd.record.schema import DecisionRecord, Record
 from riskd.store import Attempt
 
-REPORTS: Final = frozenset({Reported.CONFIRMED_FRAUD, Reported.REPORTED_BY_USER})
-TELLING: Final = REPORTS | {Reported.CONFIRMED_LEGITIMATE}
-"""Outcomes that teach after any verdict: reports, and what sets them aside."""
 LESSON: Final = 500
 """Outcomes of one subject that are taught at a time."""
-MAX_FAMILY: Final = 128
-"""Characters of the longest family that is taught."""
-_HASH = re.compile(r"[0-9a-f]{24}")
-_NETWORK = re.compile(r"AS\d{1,10}|[0-9a-f]{24}")
-_COUNTRY, _LANGUAGE, _CURRENCY = re.compile(r"[A-Z]{2}"), re.compile(r"[a-z]{2,8}"), re.compile(r"[A-Z]{3}")
-_CLIENT, _KIND = re.compile(r"[^\x00-\x1f]{1,256}"), re.compile(r"[a-z]{1,16}")
 _TABLES = (
     "CREATE TABLE decision (base TEXT PRIMARY KEY, token TEXT, request TEXT, attempt BLOB) WITHOUT ROWID",
     "CREATE TABLE event (base TEXT, at REAL, outcome TEXT, verdict INT)",
@@ -86,25 +75,28 @@ class Plan:
         self._pseudonyms = pseudonyms
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(Attempt).decode
+        self._outlines = msgspec.msgpack.Decoder(list[Outline]).decode
         for table in _TABLES:
             self._file.execute(table)
 
-    def take(self, records: Iterable[Record]) -> None:
-        """Read a log."""
+    def take(self, gleaned: Gleaned) -> None:
+        """Take what was on a block of the log."""
         self._file.execute("BEGIN")
-        for record in records:
+        for outline in self._outlines(gleaned.decisions):
+            self.decisions += 1
             try:
-                base, verdict = self._pseudonyms.sealer.open(record.decision_id)
+                base, _ = self._pseudonyms.sealer.open(outline.decision_id)
             except ValueError:
-                if isinstance(record, DecisionRecord):
-                    self.decisions += 1
-                    self.left_out["made with other identity keys"] += 1
+                self.left_out["made with other identity keys"] += 1
+            else:
+                self._take_decision(outline, base)
+        for decision_id, at, outcome in gleaned.outcomes:
+            try:
+                base, verdict = self._pseudonyms.sealer.open(decision_id)
+            except ValueError:
                 continue
-            if isinstance(record, DecisionRecord):
-                self.decisions += 1
-                self._take_decision(record, base)
-            elif record.outcome in TELLING or confirms(record.outcome, verdict):
-                row = (base, record.at.timestamp(), record.outcome.value, int(verdict))
+            if outcome in TELLING or confirms(outcome, verdict):
+                row = (base, at, outcome.value, int(verdict))
                 self._file.execute("INSERT INTO event VALUES (?, ?, ?, ?)", row)
         self._file.execute("COMMIT")
 
@@ -135,7 +127,7 @@ class Plan:
                 lesson = None
             if lesson is None:
                 lesson = Lesson(subject, [])
-            known = msgspec.structs.replace(self._decode(attempt), subject=subject)
+            known = replace(self._decode(attempt), subject=subject)
             lesson.events.append(Event(known, outcome, verdict, at))
         if lesson is not None:
             yield lesson
@@ -151,59 +143,36 @@ class Plan:
         finally:
             self._file.execute("COMMIT")
 
-    def _take_decision(self, record: DecisionRecord, base: str) -> None:
-        token = record.facts.subject.token
-        if token is None:
+    def _take_decision(self, outline: Outline, base: str) -> None:
+        if outline.token is None:
             self.left_out["of nobody: anonymous, or the store was down"] += 1
             return
-        if record.facts.time > self._now or not _HASH.fullmatch(token):
+        if outline.time > self._now or not HASH.fullmatch(outline.token):
             self.left_out["damaged"] += 1
             return
-        attempt = self._encode(self._attempt(record, base, token))
-        row = (base, token, None if record.request_id is None else f"r{record.request_id}", attempt)
+        attempt = self._encode(self._settled(outline, base))
+        row = (base, outline.token, None if outline.request is None else f"r{outline.request}", attempt)
         try:
             self._file.execute("INSERT INTO decision VALUES (?, ?, ?, ?)", row)
         except sqlite3.IntegrityError:  # recorded twice: a repeat after a reload
             self.decisions -= 1
 
-    def _attempt(self, record: DecisionRecord, base: str, token: str) -> Attempt:
-        """Return a decision's attempt as it was counted, as far as its record still says."""
-        facts = record.facts
-        action, network, place, device = facts.action, facts.network, facts.place, facts.device
-        plan = self._policy.plan(action.name, action.path, action.method, action.resource_type)
-        located = _is_place(place)
-        currency = _of(_CURRENCY, action.currency)
-        return Attempt(
+    def _settled(self, outline: Outline, base: str) -> Attempt:
+        """Return a decision's attempt with what keys and policy say of it."""
+        plan = self._policy.plan(*outline.asked)
+        attempt = outline.attempt
+        return replace(
+            attempt,
             decision_id=base,
-            now=facts.time.timestamp(),
-            token=token,
-            subject="",
-            address=self._address(network.ip),
-            network=_of(_NETWORK, network.key),
-            device=self._device(device.id),
-            family=_family(device.family),
-            country=_of(_COUNTRY, place.country),
-            language=_of(_LANGUAGE, device.language),
-            recipient=_of(_HASH, action.recipient),
-            session=_of(_HASH, facts.subject.session),
-            latitude=place.latitude if located else None,
-            longitude=place.longitude if located else None,
-            accuracy_km=place.accuracy_km if located else None,
-            vague=bool(network.tor or network.proxy or network.relay or network.mobile),
-            rtt_ms=device.rtt_ms,
-            amount=action.amount if currency is not None else None,
-            currency=currency,
+            address=self._address(attempt.address),
+            device=self._device(attempt.device),
             sensitive=plan.sensitive,
             change=plan.change,
-            client=None if _family(device.family) is None else _of(_CLIENT, device.client),
-            os_family=_family(device.os_family),
-            kind=_of(_KIND, device.kind),
-            browser_major=device.browser_major if 0 <= (device.browser_major or 0) < 10**6 else None,
         )
 
     def _address(self, kept: str | None) -> str | None:
         """Return the key of an address as it was kept: hashed or plain; a truncated one has none."""
-        if kept is None or _HASH.fullmatch(kept):
+        if kept is None or HASH.fullmatch(kept):
             return kept
         try:
             return self._pseudonyms.ip(parse_address(kept))
@@ -213,20 +182,4 @@ class Plan:
     def _device(self, kept: str | None) -> str | None:
         if kept is not None and self._policy.file.record.keep.device_id == "plain":
             return self._pseudonyms.device(kept)
-        return _of(_HASH, kept)
-
-
-def _of(form: re.Pattern[str], text: str | None) -> str | None:
-    """Return a text that has the form; None for any other."""
-    return text if text is not None and form.fullmatch(text) else None
-
-
-def _family(family: str | None) -> str | None:
-    """Return a family; None for one that was masked in the record: a store does not know it by that."""
-    return None if family is None or len(family) > MAX_FAMILY or _HASH.fullmatch(family) else family
-
-
-def _is_place(place: PlaceFacts) -> bool:
-    if place.latitude is None or place.longitude is None:
-        return False
-    return abs(place.latitude) <= 90 and abs(place.longitude) <= 180 and (place.accuracy_km or 0) >= 0
+        return form(HASH, kept)

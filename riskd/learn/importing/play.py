@@ -25,19 +25,14 @@ from riskd.learn.importing.order import in_order, scratch_folder
 from riskd.learn.importing.row import Reading, Row
 from riskd.learn.importing.subjects import SUBJECTS_FILE, held, write_subjects
 from riskd.learn.importing.told import ToldEnricher
-from riskd.metrics import Metrics
+from riskd.learn.offline import offline
 from riskd.outcome import Outcomes
 from riskd.policy import Policy
-from riskd.record.files import MAX_AGE
-from riskd.record.redact import Redaction
-from riskd.record.writer import Writer
-from riskd.store import Embedded, Store, parse
+from riskd.settings import LOG_FOLDER
+from riskd.store import Store
 
-LOG_FOLDER: Final = "log"
 FRAUD_TOLD: Final = timedelta(days=1)
 """So long after an attack that succeeded it is reported: at once, riskd would have known it before the owner did."""
-_PATIENCE: Final = timedelta(seconds=30)
-"""An import wants every answer, however long the machine takes."""
 _LOGINS: Final = frozenset({"login", "sign_in", "authenticate"})
 
 
@@ -82,7 +77,7 @@ def play(
             raise ConfigError(_nothing(reading))
         out.mkdir(parents=True, exist_ok=True)
         done.first = done.last = instant(first.time)
-        asyncio.run(_judge(temporary, first, ordered, done, _patient(policy), model, enricher, pseudonyms, tell))
+        asyncio.run(_judge(temporary, first, ordered, done, policy, model, enricher, pseudonyms, tell))
     return done
 
 
@@ -102,39 +97,15 @@ async def _judge(
     pseudonyms: Pseudonyms,
     tell: Callable[[int], None],
 ) -> None:
-    embedded = Embedded(state)
-    await asyncio.to_thread(embedded.start)
-    metrics = Metrics()
-    store = Store(parse(embedded.url), state / "epoch", budget_s=_PATIENCE.total_seconds())
-    writer = Writer(done.log, max_age=MAX_AGE, metrics=metrics)
-    redaction = Redaction(pseudonyms.text, attributes=policy.recorded_attributes, words=policy.words)
-    try:
-        engine = Engine(
-            enricher=enricher,
-            store=store,
-            policy=policy,
-            model=model,
-            writer=writer,
-            redaction=redaction,
-            sealer=pseudonyms.sealer,
-            metrics=metrics,
-        )
-        outcomes = Outcomes(
-            store=store, writer=writer, redaction=redaction, sealer=pseudonyms.sealer, metrics=metrics,
-            outcome_window=policy.file.learning.outcome_window,
-        )  # fmt: skip
-        past = _Past(engine, outcomes, store, enricher, done)
+    async with offline(state, done.log, policy, model, enricher, pseudonyms) as riskd:
+        past = _Past(riskd.engine, riskd.outcomes, riskd.store, enricher, done)
         await past.attempt(first)
         for row in rest:
             await past.attempt(row)
             if done.decisions % 500 == 0:
                 tell(done.decisions)
         await past.report_due(None)
-        await asyncio.to_thread(write_subjects, done.subjects, held(embedded.url), pseudonyms)
-    finally:
-        writer.close()
-        await store.close()
-        await asyncio.to_thread(embedded.stop)
+        await asyncio.to_thread(write_subjects, done.subjects, held(riskd.url), pseudonyms)
 
 
 class _Past:
@@ -200,13 +171,6 @@ def _outcome(row: Row, decision: Decision, action: str) -> Reported | None:
     if row.vouched and decision.decision != "allow":
         return Reported.CONFIRMED_LEGITIMATE
     return Reported.LOGIN_SUCCEEDED if login else Reported.ACTION_COMPLETED
-
-
-def _patient(policy: Policy) -> Policy:
-    """Return the policy with time for every answer: deadlines decide nothing but whether there is one."""
-    deadlines = policy.file.deadlines.model_copy(update={"store": _PATIENCE, "model": _PATIENCE})
-    file = policy.file.model_copy(update={"deadlines": deadlines})
-    return Policy(file, policy.revision, policy.source)
 
 
 def instant(time: float) -> datetime:

@@ -113,6 +113,52 @@ def test_members_of_members(write: Write) -> None:
     assert body["context"] == {"ip": "2001:db8::1", "attributes": {"score": 0.5}}
 
 
+def test_attributes_are_of_the_kind_that_the_policy_declares(write: Write) -> None:
+    """A number becomes one, a flag one, a text stays; what is no such is left out and counted, the row is not lost."""
+    mapping = write(
+        "map.yaml",
+        "columns:\n  t: time\n  km: context.attributes.km\n  own: context.attributes.own\n"
+        "  shop: context.attributes.shop\n  zip: context.attributes.zip\ntime: {format: unix}\n"
+        "always: {context.attributes.floor: '3'}\n",
+    )
+    table = write(
+        "a.csv",
+        "t,km,own,shop,zip\n"
+        "1790000000,12.5,yes,7,0150\n"
+        "1790000001,far,perhaps,books,0150\n"
+        "1790000002,nan,,books,\n"
+        "1790000003,,no,,\n"
+        f"1790000004,{'9' * 400},1,books,1\n",
+    )
+    reading = Reading()
+    kinds = {"km": "number", "own": "flag", "shop": "text", "floor": "number", "never": "number"}
+    rows = list(mapped_rows(table, load_mapping(mapping, kinds), reading, now=NOW, form="csv"))
+    assert [json.loads(row.request)["context"]["attributes"] for row in rows] == [
+        {"floor": 3.0, "km": 12.5, "own": True, "shop": "7", "zip": "0150"},
+        {"floor": 3.0, "shop": "books", "zip": "0150"},
+        {"floor": 3.0, "shop": "books"},
+        {"floor": 3.0, "own": False},
+        {"floor": 3.0, "own": True, "shop": "books", "zip": "1"},
+    ]
+    assert reading.mended == {"context.attributes.km: no number": 3, "context.attributes.own: no flag": 1}
+    assert not reading.unusable
+
+
+def test_members_that_are_no_number_are_unknown(write: Write) -> None:
+    """Of JSON Lines a list, a flag or a text is no number, and a number no flag; the row stays."""
+    mapping = write("map.yaml", "columns: {t: time, km: context.attributes.km, own: context.attributes.own}\n"
+                    "time: {format: unix}\n")  # fmt: skip
+    told: list[tuple[object, object]] = [(2, True), ([2], 7), (True, "y"), ({}, None)]
+    lines = [{"t": 1_790_000_000, "km": km, "own": own} for km, own in told]
+    table = write("a.jsonl", "\n".join(map(json.dumps, lines)))
+    reading = Reading()
+    loaded = load_mapping(mapping, {"km": "number", "own": "flag"})
+    rows = list(mapped_rows(table, loaded, reading, now=NOW, form="jsonl"))
+    read = [json.loads(row.request).get("context", {}).get("attributes", {}) for row in rows]
+    assert read == [{"km": 2.0, "own": True}, {}, {"own": True}, {}]
+    assert reading.mended == {"context.attributes.km: no number": 2, "context.attributes.own: no flag": 1}
+
+
 def test_hostile_rows_are_counted(write: Write) -> None:
     """Nothing in a file raises: each row is an attempt or counted under a reason of few words."""
     good = "2026-10-01T08:00:00Z,alice,81.2.69.142,ok\n"
