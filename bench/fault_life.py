@@ -13,7 +13,8 @@ from findings import Finding
 from load import Target
 
 from tests.faults.callers import Callers
-from tests.faults.rig import Rig, eventually
+from tests.faults.rig import Rig
+from tests.http.servers import eventually
 
 
 def life_faults(home: Path) -> list[Finding]:

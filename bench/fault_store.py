@@ -10,8 +10,8 @@ from time import perf_counter
 from findings import Finding, percentile_ms
 from paced import Paced, Sent
 
-from tests.faults.rig import Behind, decide, eventually, healthy, login
-from tests.http.servers import request
+from tests.faults.rig import Behind, decide, healthy, login
+from tests.http.servers import eventually, request
 
 RATE = 100
 FAULT_S = 5.0

@@ -25,10 +25,12 @@ from time import perf_counter, process_time
 
 from riskd.anomaly.load import load_model
 from riskd.features import MODEL_FEATURES
-from riskd.learn.replay.run import log_sources, replay
+from riskd.learn.blocks import Local
+from riskd.learn.replay.run import replay
 from riskd.learn.replay.work import Order
 from riskd.learn.simulate.run import simulate
 from riskd.learn.simulate.stream import Size
+from riskd.learn.sources import sources
 from riskd.policy.load import SHIPPED, load
 from riskd.record.files import name
 from riskd.record.reader import read_lines
@@ -77,7 +79,7 @@ def measure(log: Path, jobs: int) -> None:
     """Replay a log, and print what it took; in a process of its own, whose memory is that of the replay."""
     order = Order.of(POLICY, known=(POLICY,), models=ROOT / "models")
     begun, cpu = perf_counter(), process_time()
-    report = replay([log], order, now=datetime.now(UTC), jobs=jobs)
+    report = replay([log], order, now=datetime.now(UTC), engine=Local(jobs))
     took, own = perf_counter() - begun, process_time() - cpu
     workers = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = own + workers.ru_utime + workers.ru_stime
@@ -107,7 +109,7 @@ def main() -> None:
         if base is None:
             model = load_model(ROOT / "models", MODEL_FEATURES)
             base = simulate(folder / "base", Size(subjects=3_000, days=40, seed=7), load(POLICY), model).log
-        (base,) = {path.parent for path in log_sources([base])}
+        (base,) = {Path(file.path).parent for file in sources([base])}
         size = multiply(base, folder / "log", args.decisions)
         print(f"log: {args.decisions:,} decisions, {size / 2**30:.2f} GiB, every other file compressed")
         print(f"cores: {len(os.sched_getaffinity(0))}, load average before: {os.getloadavg()[0]:.1f}", flush=True)

@@ -26,8 +26,8 @@ from findings import Finding, percentile_ms, table
 from load import Target
 from paced import Paced, Sent
 
-from tests.faults.rig import Behind, eventually, healthy, login, rss_mb
-from tests.http.servers import request
+from tests.faults.rig import Behind, healthy, login, rss_mb
+from tests.http.servers import eventually, request
 from tests.http.test_bad_input import NOT_JSON, TOO_LARGE, WRONG_SHAPE
 
 HEADING = "Soak"

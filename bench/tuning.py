@@ -28,10 +28,11 @@ import numpy as np
 from riskd.anomaly.load import load_model
 from riskd.errors import ConfigError
 from riskd.features import MODEL_FEATURES
-from riskd.learn.simulate.attempt import HONEST as HONEST_LABEL
 from riskd.learn.simulate.people import Habits
-from riskd.learn.simulate.run import Truth, simulate
+from riskd.learn.simulate.run import simulate
 from riskd.learn.simulate.stream import Size
+from riskd.learn.truth import HONEST as HONEST_LABEL
+from riskd.learn.truth import Truth
 from riskd.learn.tune.choose import Chosen, choose
 from riskd.learn.tune.gather import HONEST, Decisions, Flags, gather, tenths
 from riskd.learn.tune.goals import MaxStepUp

@@ -5,10 +5,13 @@ Each field is read from the environment variable of the same name with the prefi
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+LOG_FOLDER: Final = "log"
+"""The folder of a decision log, below the data folder or that of a simulation."""
 
 
 class Settings(BaseSettings):
@@ -50,6 +53,11 @@ class Settings(BaseSettings):
     geo_anonymous: Path | None = None
     """An Anonymous-IP mmdb of yours."""
     log_level: Annotated[str, Field(pattern=r"^(debug|info|warning|error)$")] = "info"
+
+    @property
+    def log_dir(self) -> Path:
+        """Where the decision log is written."""
+        return self.data_dir / LOG_FOLDER
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

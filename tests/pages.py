@@ -27,13 +27,14 @@ class Page:
         """The blocks marked to be run."""
         return BLOCK.findall(self.text)
 
-    def runs_every_command(self) -> bool:
-        """Whether no block of shell is left out."""
-        return self.text.count("```bash") == len(self.blocks)
+    @property
+    def there(self) -> str:
+        """The folder that the page works in: the first that it goes to."""
+        return re.findall(r"cd (/\S+)", self.text)[0]
 
-    def run(self, *, there: str, here: Path) -> list[str]:
-        """Run all blocks in one shell, in the folder `here` where the page says `there`; return what each printed."""
-        script = "\n".join(f"{block}\necho '\x1e'" for block in self.blocks).replace(there, str(here))
+    def run(self, here: Path, timeout_s: float = 300) -> list[str]:
+        """Run all blocks in one shell, in the folder `here` in place of the page's; return what each printed."""
+        script = "\n".join(f"{block}\necho '\x1e'" for block in self.blocks).replace(self.there, str(here))
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("RISKD_", "GIT_"))}
         environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "160"}
         done = subprocess.run(
@@ -42,7 +43,7 @@ class Page:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=timeout_s,
             check=False,
         )
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr

@@ -27,7 +27,7 @@ def mature_allows(settings: Settings, url: str, policy: Policy, pseudonyms: Pseu
         store, writer = policy_store(settings, url, policy), policy_writer(settings, policy, counted)
         outcomes = policy_outcomes(policy, store, writer, pseudonyms, counted)
         try:
-            await mature(settings.data_dir / "log", run / "matured", outcomes, after, now=now)
+            await mature(settings.log_dir, run / "matured", outcomes, after, now=now)
         finally:
             writer.close()
             await store.close()

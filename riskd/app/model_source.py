@@ -76,18 +76,9 @@ class ModelSource:
 
 def read_signature(folder: Path) -> bytes:
     """Return the signature file of an artifact; raises ModelError when there is none."""
-    from riskd.policy.signature import MAX_BYTES  # noqa: PLC0415 - as above
+    from riskd.signed import read_beside  # noqa: PLC0415 - as above
 
-    path = folder / SIGNATURE_FILE
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES)
-    except FileNotFoundError:
-        raise ModelError(
-            f"{folder}: not signed: there is no {path.name}; see `riskd models sign {folder.name}`"
-        ) from None
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+    return read_beside(folder, folder / SIGNATURE_FILE, ModelError, f"riskd models sign {folder.name}")
 
 
 __all__ = ["SIGNATURE_FILE", "ModelSource", "read_signature"]

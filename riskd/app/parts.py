@@ -249,7 +249,7 @@ def policy_writer(settings: Settings, policy: Policy, metrics: Metrics) -> Write
     It tells of every lost record; engine and outcomes know what their policy does then.
     """
     max_bytes, max_age = _rotation(policy)
-    return Writer(settings.data_dir / "log", max_bytes=max_bytes, max_age=max_age, metrics=metrics)
+    return Writer(settings.log_dir, max_bytes=max_bytes, max_age=max_age, metrics=metrics)
 
 
 def policy_redaction(pseudonyms: Pseudonyms, policy: Policy, beside: Sequence[Policy] = ()) -> Redaction:

@@ -58,7 +58,7 @@ def explain_command(
 ) -> None:
     """Print every signal's state, weight and share of one decision, what the model found odd, what would turn it."""
     where = settings()
-    record = find(where.data_dir / "log", decision_id)
+    record = find(where.log_dir, decision_id)
     if record is None:
         fail(f"no decision {decision_id} in {where.data_dir / 'log'}")
     policy = load(policy_path(where))

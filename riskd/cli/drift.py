@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from riskd.anomaly.load import load_model
 from riskd.anomaly.model import Model
 from riskd.cli.replay import Logs, Until, instant
-from riskd.cli.root import AsJson, app, console, fail, print_json, settings
+from riskd.cli.root import AsJson, app, console, fail, print_json, progress, settings
 from riskd.errors import ModelError
 from riskd.features import MODEL_FEATURES
 
@@ -53,11 +51,9 @@ def drift(
 
     where = settings()
     span = None if against is None else _span(against)
-    told, screen = (TextColumn("{task.completed:,} records read"), TimeElapsedColumn()), Console(stderr=True)
-    with Progress(*told, console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        task = progress.add_task("drift", total=None)
+    with progress("records read") as tell:
         report = watch(
-            log or [where.data_dir / "log"],
+            log or [where.log_dir],
             _model(model, where.models_dir, needed=span is None),
             now=datetime.now(UTC),
             against=span,
@@ -65,7 +61,7 @@ def drift(
             until=instant(until, "--until"),
             last_days=last_days,
             leave_out=frozenset(leave_out or ()),
-            tell=lambda records: progress.update(task, completed=records),
+            tell=tell,
         )
     if metrics is not None:
         try:

@@ -6,20 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from riskd.app.model_source import SIGNATURE_FILE, ModelSource, read_signature
 from riskd.app.parts import policy_path
 from riskd.cli.replay import Logs, known_policies
-from riskd.cli.root import AsJson, app, console, fail, print_json, settings
-from riskd.errors import ConfigError, ModelError
+from riskd.cli.root import AsJson, app, console, fail, print_json, progress, settings
+from riskd.errors import ModelError
+from riskd.learn.registry.margins import Margins
 from riskd.policy.load import load
 from riskd.settings import Settings
 
 if TYPE_CHECKING:
     from riskd.learn.registry.compare import Compared
-    from riskd.learn.registry.gate import Margins
 
 models = typer.Typer(help="Models: list, compare, promote, roll back, sign.", no_args_is_help=True)
 app.add_typer(models, name="models")
@@ -47,6 +45,7 @@ ScoreMargin = Annotated[
 ]
 By = Annotated[str | None, typer.Option(help="Who does it; default: the account that this runs under.")]
 DAYS = 28
+USUAL = Margins()
 
 
 @models.command("list")
@@ -91,14 +90,13 @@ def compare(
     truth: Truth = None,
     days: Days = DAYS,
     baseline: Baseline = None,
-    catch_margin: CatchMargin = 0.02,
-    alarm_margin: AlarmMargin = 0.003,
-    score_margin: ScoreMargin = 0.1,
+    catch_margin: CatchMargin = USUAL.catch,
+    alarm_margin: AlarmMargin = USUAL.alarms,
+    score_margin: ScoreMargin = USUAL.scores,
     as_json: AsJson = False,
 ) -> None:
     """Judge the newest part of a log, that neither was trained on, by two models, and change nothing."""
-    from riskd.learn.registry.gate import Margins  # noqa: PLC0415 - offline parts load only here
-    from riskd.learn.registry.table import show_compared  # noqa: PLC0415
+    from riskd.learn.registry.table import show_compared  # noqa: PLC0415 - offline parts load only here
 
     compared = _compare(settings(), a, b, log, truth, days, baseline, Margins(catch_margin, alarm_margin, score_margin))
     if as_json:
@@ -114,9 +112,9 @@ def promote(
     truth: Truth = None,
     days: Days = DAYS,
     baseline: Baseline = None,
-    catch_margin: CatchMargin = 0.02,
-    alarm_margin: AlarmMargin = 0.003,
-    score_margin: ScoreMargin = 0.1,
+    catch_margin: CatchMargin = USUAL.catch,
+    alarm_margin: AlarmMargin = USUAL.alarms,
+    score_margin: ScoreMargin = USUAL.scores,
     force: Annotated[
         bool, typer.Option("--force", help="Promote whatever the gates say; needs --reason. Asked only with --log.")
     ] = False,
@@ -126,7 +124,6 @@ def promote(
 ) -> None:
     """Make a candidate current if it passes the gates; else tell which one failed, and exit with code 1."""
     from riskd.learn.registry import promote as registry  # noqa: PLC0415 - offline parts load only here
-    from riskd.learn.registry.gate import Margins  # noqa: PLC0415
     from riskd.learn.registry.table import show_compared  # noqa: PLC0415
 
     if force and not reason.strip():
@@ -190,24 +187,16 @@ def sign_model(
 ) -> None:
     """Check a model as a service would, then write its signature beside the manifest."""
     from riskd.app.model_signature import sign  # noqa: PLC0415 - 7 MB that only signing needs
-    from riskd.policy.signature import MAX_BYTES, key_id, private_key  # noqa: PLC0415
+    from riskd.cli.signing import read_key, write_signature  # noqa: PLC0415
+    from riskd.signed import key_id  # noqa: PLC0415
 
     source = ModelSource(settings().models_dir, None)
     seen: list[tuple[bytes, str]] = []
     source.load(version, lambda _folder, manifest, digest: seen.append((manifest, digest)))
-    try:
-        with key.open("rb") as file:
-            signer = private_key(file.read(MAX_BYTES), str(key))
-    except OSError as error:
-        raise ConfigError(f"{key}: cannot be read: {error.strerror}") from error
+    signer = read_key(key)
     ((manifest, digest),) = seen
     target = source.models / version / SIGNATURE_FILE
-    part = target.with_name(target.name + ".part")
-    try:
-        part.write_bytes(sign(signer, version, manifest, digest, signed_at=datetime.now(UTC)))
-        part.replace(target)
-    except OSError as error:
-        raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
+    write_signature(target, sign(signer, version, manifest, digest, signed_at=datetime.now(UTC)))
     typer.echo(f"{target}: signed by {key_id(signer.public_key())}")
 
 
@@ -219,26 +208,24 @@ def _compare(
     truth: Path | None,
     days: int,
     baseline: list[Path] | None,
-    margins: "Margins",
+    margins: Margins,
 ) -> "Compared":
     from riskd.learn.registry.compare import compare as run  # noqa: PLC0415 - offline parts load only here
 
     in_use = policy_path(where)
-    told, screen = (TextColumn("{task.completed:,} decisions judged"), TimeElapsedColumn()), Console(stderr=True)
-    with Progress(*told, console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        task = progress.add_task("compare", total=None)
+    with progress("decisions judged") as tell:
         return run(
             where.models_dir,
             current,
             candidate,
-            log=log or [where.data_dir / "log"],
+            log=log or [where.log_dir],
             truth=truth,
             policy=load(in_use),
             known=[load(path) for path in known_policies(in_use, baseline or [])],
             days=days,
             margins=margins,
             now=datetime.now(UTC),
-            tell=lambda decisions: progress.update(task, completed=decisions),
+            tell=tell,
         )
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from riskd.app.parts import policy_path
-from riskd.cli.root import AsJson, app, console, fail, print_json, settings
+from riskd.cli.engine import EngineName, EngineOption, Jobs, logs_of, opened
+from riskd.cli.engine import Logs as AnyLogs
+from riskd.cli.root import AsJson, app, console, fail, print_json, progress, settings
 from riskd.errors import ConfigError
 from riskd.policy.load import load
 from riskd.policy.rollout import candidate_files
@@ -28,7 +28,7 @@ Until = Annotated[str | None, typer.Option(help="Day or instant to end before.")
 @app.command()
 def replay(
     policy: Annotated[Path | None, typer.Option(help="Policy to judge by; default: the one in use.")] = None,
-    log: Logs = None,
+    log: AnyLogs = None,
     since: Since = None,
     until: Until = None,
     model: Annotated[
@@ -43,7 +43,8 @@ def replay(
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as one page with charts.")] = None,
     examples: Annotated[int, typer.Option(min=0, max=1000, help="Decisions shown of those that change.")] = 20,
-    jobs: Annotated[int, typer.Option(min=0, max=256, help="Processes; 0: one per core.")] = 0,
+    jobs: Jobs = 0,
+    engine: EngineOption = EngineName.LOCAL,
     as_json: AsJson = False,
 ) -> None:
     """Judge a past log again under a policy or model, and report side by side what would change."""
@@ -63,16 +64,8 @@ def replay(
         until=instant(until, "--until"),
         examples=examples,
     )
-    told, screen = (TextColumn("{task.completed:,} decisions judged"), TimeElapsedColumn()), Console(stderr=True)
-    with Progress(*told, console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        task = progress.add_task("replay", total=None)
-        report = run(
-            log or [where.data_dir / "log"],
-            order,
-            now=datetime.now(UTC),
-            jobs=jobs,
-            tell=lambda decisions: progress.update(task, completed=decisions),
-        )
+    with opened(engine, jobs) as at_work, progress("decisions judged") as tell:
+        report = run(logs_of(log), order, now=datetime.now(UTC), engine=at_work, tell=tell)
     if html is not None:
         write_page(html, page(report))
     if as_json:
@@ -92,12 +85,12 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a decision log as Parquet: typed columns, and each record's exact line, so that nothing is lost."""
-    from riskd.learn.replay.run import log_sources  # noqa: PLC0415 - offline parts load only here
+    from riskd.learn.sources import log_sources  # noqa: PLC0415 - offline parts load only here
     from riskd.record.parquet import export as run  # noqa: PLC0415
     from riskd.record.reader import ReadReport, read_lines  # noqa: PLC0415
 
     begin, end, report = instant(since, "--since"), instant(until, "--until"), ReadReport()
-    sources = log_sources(log or [settings().data_dir / "log"])
+    sources = log_sources(log or [settings().log_dir])
     try:
         done = run(read_lines(sources, since=begin, until=end, report=report), parquet, since=begin, until=end)
     except FileExistsError as error:

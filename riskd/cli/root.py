@@ -1,6 +1,8 @@
 """What all commands share: the typer app, the settings, and how results are shown."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import msgspec
@@ -44,6 +46,18 @@ def fail(message: str, code: int = 1) -> NoReturn:
     """Print one line to stderr and leave."""
     sys.stderr.write(f"riskd: {message}\n")
     raise typer.Exit(code)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int], None]]:
+    """Yield what shows on a terminal how many of `what` ("decisions judged") a command has come through."""
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - 19 ms that few commands need
+
+    screen = Console(stderr=True)
+    columns = TextColumn(f"{{task.completed:,}} {what}"), TimeElapsedColumn()
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda count: shown.update(task, completed=count)
 
 
 def _version(value: bool) -> None:

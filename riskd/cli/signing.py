@@ -17,7 +17,8 @@ from riskd.enrich.identity import KEY_BYTES, Pseudonyms
 from riskd.errors import ConfigError
 from riskd.policy import Policy
 from riskd.policy.load import load
-from riskd.policy.signature import MAX_BYTES, MAX_VERSION, Role, key_id, private_key, sign
+from riskd.policy.signature import MAX_VERSION, Role, sign
+from riskd.signed import MAX_BYTES, key_id, private_key
 
 policy = typer.Typer(help="Signed policies: with RISKD_POLICY_KEYS set, only those are used.", no_args_is_help=True)
 app.add_typer(policy, name="policy")
@@ -68,7 +69,7 @@ def sign_policy(
     now = datetime.now(UTC)
     pinned = {name: _digest(path.parent / name) for name in named if name not in (free or ())}
     _try_lists(loaded, path, {path.parent / name: told for name, told in pinned.items()})
-    signer = private_key(_read(key), str(key))
+    signer = read_key(key)
     signature = sign(
         signer,
         read[0],
@@ -78,9 +79,7 @@ def sign_policy(
         files=pinned,
     )
     target = signature_path(path)
-    part = target.with_name(target.name + ".part")
-    part.write_bytes(signature)
-    part.replace(target)
+    write_signature(target, signature)
     typer.echo(f"{target}: revision {loaded.revision}, signed as {role} by {key_id(signer.public_key())}")
     for name in named:
         typer.echo(f"  {name}: {'pinned' if name in pinned else 'may change'}")
@@ -122,12 +121,23 @@ def _try_lists(loaded: Policy, path: Path, digests: dict[Path, str]) -> None:
     open_leaked(loaded, path, digests)
 
 
-def _read(path: Path) -> bytes:
+def read_key(path: Path) -> Ed25519PrivateKey:
+    """Return the private key of a PEM file; raises ConfigError."""
     try:
         with path.open("rb") as file:
-            return file.read(MAX_BYTES)
+            return private_key(file.read(MAX_BYTES), str(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def write_signature(path: Path, content: bytes) -> None:
+    """Put a signature file whole in place of a former one; raises ConfigError."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _digest(path: Path) -> str:

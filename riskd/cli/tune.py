@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 
 
 def _share(text: str) -> float:
-    """Read `1%`, `1 %` or `0.01`; raises typer.BadParameter."""
-    said = text.strip()
+    """Read a share that can be asked for; raises typer.BadParameter."""
+    from riskd.learn.share import read_share  # noqa: PLC0415 - offline parts load only here
+
     try:
-        value = float(said.removesuffix("%")) / (100 if said.endswith("%") else 1)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no share: write 1% or 0.01") from None
-    if not 0 < value < 1:
-        raise typer.BadParameter(f"{text!r} is not between 0 and 100 %: write 1% or 0.01")
-    return value
+        share = read_share(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} {error}") from None
+    if share in {0, 1}:
+        raise typer.BadParameter(f"{text!r} asks for nothing: write more than 0% and less than 100%")
+    return share
 
 
 def _asked(text: str) -> typer.models.OptionInfo:
@@ -67,7 +68,7 @@ def tune(
     as_json: AsJson = False,
 ) -> None:
     """Choose thresholds by class of actions from a log, promise what they ask of honest subjects, show the diff."""
-    from riskd.learn.replay.run import log_sources  # noqa: PLC0415 - offline parts load only here
+    from riskd.learn.sources import log_sources  # noqa: PLC0415 - offline parts load only here
     from riskd.learn.tune import change, page, report  # noqa: PLC0415
     from riskd.learn.tune.tune import tune as run  # noqa: PLC0415
 
@@ -78,7 +79,7 @@ def tune(
     begin, end, met = instant(since, "--since"), instant(until, "--until"), ReadReport()
     # What came out about the last decisions stands up to this much later.
     latest = None if end is None else end + in_force.file.learning.outcome_window + timedelta(days=1)
-    lines = read_lines(log_sources(log or [where.data_dir / "log"]), since=begin, until=latest, report=met)
+    lines = read_lines(log_sources(log or [where.log_dir]), since=begin, until=latest, report=met)
     with Console(stderr=True).status("judging the log"):
         tuned = run(
             _records(lines, met),

@@ -1,16 +1,15 @@
 """The bands that a build is held to, and the file that says them: `takeover: {least: 80%}` below `stopped`."""
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from riskd.errors import PolicyError
+from riskd.learn.share import read_share
 from riskd.learn.simulate.chosen import NAMES
-from riskd.policy.finding import Finding
-from riskd.policy.load import LONGEST_WORD, MAX_MISTAKES, keys_at, located, read_file, read_tree, whole_file, worded
+from riskd.policy.finding import LONGEST_WORD, Finding, nearest
+from riskd.policy.load import MAX_MISTAKES, finding, located, read_file, read_tree, whole_file
 from riskd.policy.section import Section
 
 SHIPPED_BANDS = Path(__file__).with_name("bands.yaml")
@@ -19,14 +18,7 @@ SHIPPED_BANDS = Path(__file__).with_name("bands.yaml")
 
 def _share(value: object) -> object:
     """Read `1%`, `1 %` or 0.01."""
-    text = str(value).strip() if isinstance(value, str | int | float) else ""  # True is no number either
-    try:
-        number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        raise ValueError("is no share: write 1% or 0.01") from None
-    if not 0 <= number <= 1:
-        raise ValueError("is not between 0% and 100%: write 1% or 0.01")
-    return number
+    return read_share(str(value) if isinstance(value, str | int | float) else "")  # True is no number either
 
 
 Share = Annotated[float, BeforeValidator(_share)]
@@ -85,7 +77,7 @@ def read_bands(path: Path) -> Bands:
     try:
         bands = Bands.model_validate(tree)
     except ValidationError as error:
-        found = [*(_finding(detail) for detail in error.errors(include_url=False)[:MAX_MISTAKES]), *strangers]
+        found = [*(finding(detail, Bands) for detail in error.errors(include_url=False)[:MAX_MISTAKES]), *strangers]
         raise PolicyError(source, located(text, found[:MAX_MISTAKES], error.error_count() + len(strangers))) from None
     if strangers:
         raise PolicyError(source, located(text, strangers[:MAX_MISTAKES], len(strangers)))
@@ -98,17 +90,6 @@ def _strangers(tree: dict[str, Any]) -> list[Finding]:
     stopped = tree.get("stopped")
     words = [word for word in stopped if word not in NAMES] if isinstance(stopped, dict) else []
     return [
-        Finding(("stopped", word), f"no such attacker: {word[:LONGEST_WORD]!r}", _near(word, NAMES), of_key=True)
+        Finding(("stopped", word), f"no such attacker: {word[:LONGEST_WORD]!r}", nearest(word, NAMES), of_key=True)
         for word in words[:MAX_MISTAKES]
     ]
-
-
-def _finding(detail: ErrorDetails) -> Finding:
-    path = detail["loc"]
-    extra = detail["type"] == "extra_forbidden"
-    right = keys_at(Bands, path[:-1]) if extra else []
-    return Finding(path, worded(detail), _near(str(path[-1]) if path else "", right), of_key=extra)
-
-
-def _near(word: str, right: "tuple[str, ...] | list[str]") -> tuple[str, ...]:
-    return tuple(get_close_matches(word[:LONGEST_WORD], right, n=2, cutoff=0.55))

@@ -7,7 +7,6 @@ these have a label at all. What counts as a label, and which of several outweigh
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -15,11 +14,12 @@ from typing import Final
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from riskd.facts import Facts
 from riskd.learn.head import LEAST_ATTACKS, few_attacks, propensity
-from riskd.learn.replay.labels import ATTACKS, LABELS, key, told
-from riskd.record.schema import DecisionRecord, Record
+from riskd.learn.replay.labels import ATTACKS, LABELS, TOLD, key
+from riskd.record.schema import DecisionRecord, LineError, decode
 
 MOST: Final = 32_768
 """Labels kept of each side, and decisions sampled."""
@@ -59,6 +59,61 @@ class _Lowest:
         self.kept[name] = said
 
 
+_ROW = np.dtype([("id", "<u8"), ("score", "<f8"), ("stopped", "?")])
+
+
+class Found(Struct, frozen=True):
+    """What was on a block of lines."""
+
+    denied: int
+    rows: bytes
+    """Decisions that were not denied: hash of the id, score, whether more was asked for."""
+    facts: dict[int, bytes]
+    """Of those that have a label."""
+
+
+class Find:
+    """What the second reading does with a block; `under` may fall while a log is gone through."""
+
+    def __init__(self, labelled: npt.NDArray[np.uint64], since: datetime | None, until: datetime | None) -> None:
+        self._labelled, self._since, self._until = labelled, since, until
+        self.under = 1 << 64
+        """Hash from which on no decision comes into the sample of all."""
+
+    def __call__(self, block: bytes) -> Found:
+        """Read the decisions with `since` ≤ time < `until`."""
+        denied, records = 0, list[DecisionRecord]()
+        for line in block.splitlines():
+            try:
+                record = decode(line)
+            except LineError:  # counted in the first reading
+                continue
+            if (
+                not isinstance(record, DecisionRecord)
+                or (self._since and record.when < self._since)
+                or (self._until and record.when >= self._until)
+            ):
+                continue
+            if record.outcome == "deny":
+                denied += 1
+            else:
+                records.append(record)
+        names = np.array([key(record.decision_id) for record in records], dtype=np.uint64)
+        labelled = np.isin(names, self._labelled).tolist()
+        encode = msgspec.msgpack.Encoder().encode
+        rows = [
+            (name, record.score, record.outcome == "step_up")
+            for name, record, has_label in zip(names.tolist(), records, labelled, strict=True)
+            if has_label or name < self.under
+        ]
+        facts = {
+            name: encode(record.facts)
+            for name, record, has_label in zip(names.tolist(), records, labelled, strict=True)
+            if has_label
+        }
+        return Found(denied, np.array(rows, _ROW).tobytes(), facts)
+
+
 @dataclass(slots=True)
 class _Drawn:
     """One decision of the second reading."""
@@ -70,7 +125,7 @@ class _Drawn:
 
 @dataclass(slots=True)
 class LabelledSample:
-    """Hears the labels first (`heard`), then takes the decisions (`take`)."""
+    """Hears the labels first (`hear`), then takes the decisions (`take`)."""
 
     most: int = MOST
     denied: int = 0
@@ -80,47 +135,43 @@ class LabelledSample:
     _facts: dict[int, bytes] = field(default_factory=dict)
     _heap: list[int] = field(default_factory=list)
     _drawn: dict[int, _Drawn] = field(default_factory=dict)
+    _find: Find | None = None
 
     def __post_init__(self) -> None:
         """Start with nothing heard."""
         self._attacks, self._any = _Lowest(self.most), _Lowest(self.most)
 
-    def heard(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Read the labels in passing."""
-        for record in records:
-            row = None if isinstance(record, DecisionRecord) else told(record)
-            if row is not None:
-                name, at, number = row
-                said = (_WEIGHTS[number], at, number)
-                self._any.offer(name, said)
-                if number in _ATTACKS:
-                    self._attacks.offer(name, said)
-            yield record
+    def hear(self, outcomes: bytes) -> None:
+        """Take rows of `TOLD`."""
+        for name, at, number in np.frombuffer(outcomes, TOLD).tolist():
+            said = (_WEIGHTS[number], at, number)
+            self._any.offer(name, said)
+            if number in _ATTACKS:
+                self._attacks.offer(name, said)
 
     def too_few(self) -> str | None:
         """Say why a second reading is not worth it; None when there may be labels enough."""
         attacks = len(self._attacks.kept)
         return None if attacks >= LEAST_ATTACKS else few_attacks(attacks)
 
-    def take(self, records: Iterable[Record], since: datetime | None = None, until: datetime | None = None) -> None:
-        """Read the decisions with `since` ≤ time < `until`."""
-        encode = msgspec.msgpack.Encoder().encode
-        for record in records:
-            if (
-                not isinstance(record, DecisionRecord)
-                or (since and record.when < since)
-                or (until and record.when >= until)
-            ):
-                continue
-            if record.outcome == "deny":
-                self.denied += 1
-                continue
-            name = key(record.decision_id)
+    def find(self, since: datetime | None = None, until: datetime | None = None) -> Find:
+        """Return what is to be done with each block of the second reading."""
+        labelled = np.fromiter({*self._any.kept, *self._attacks.kept}, dtype=np.uint64)
+        self._find = Find(labelled, since, until)
+        return self._find
+
+    def take(self, found: Found) -> None:
+        """Take what the second reading found in a block."""
+        self.denied += found.denied
+        self._facts |= found.facts
+        for name, score, stopped in np.frombuffer(found.rows, _ROW).tolist():
             label = self._label(name)
+            drawn = _Drawn(score, stopped, label)
             if label is not None:
-                self._facts[name] = encode(record.facts)
-                self._drawn[name] = _Drawn(record.score, record.outcome == "step_up", label)
-            self._draw(name, record, label)
+                self._drawn[name] = drawn
+            self._draw(name, drawn)
+        if self._find is not None and len(self._heap) >= self.most:
+            self._find.under = -self._heap[0]
 
     def rows(self) -> LabelledRows:
         """Return the labelled attempts."""
@@ -145,7 +196,7 @@ class LabelledSample:
         said = max(filter(None, (self._any.kept.get(name), self._attacks.kept.get(name))), default=None)
         return None if said is None else said[2]
 
-    def _draw(self, name: int, record: DecisionRecord, label: int | None) -> None:
+    def _draw(self, name: int, drawn: _Drawn) -> None:
         """Keep the decision in the sample of all when its hash is low enough."""
         if len(self._heap) >= self.most:
             if name >= -self._heap[0]:
@@ -154,4 +205,4 @@ class LabelledSample:
             if gone not in self._facts:
                 del self._drawn[gone]
         heapq.heappush(self._heap, -name)
-        self._drawn[name] = _Drawn(record.score, record.outcome == "step_up", label)
+        self._drawn[name] = drawn

@@ -5,18 +5,26 @@ it lies beside the others and nobody is judged by it until `riskd models promote
 """
 
 import tempfile
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from riskd.anomaly.artifact import CURRENT_FILE, MANIFEST_FILE, MODEL_FILE, Manifest, encode_manifest
 from riskd.anomaly.load import load_manifest, load_model
+from riskd.private_file import replace_whole
 
 CARD_FILE = "README.md"
+UNNAMED = "00010101-00000000"
+"""Version of a manifest that is not named yet."""
 
 
 def publish(models: Path, raw: bytes, manifest: Manifest) -> Path:
     """Write `models/<version>/` and check that it loads; return the folder. The first one of `models` becomes current.
 
-    The folder appears under its name only when it is complete. Raises ModelError when serving would refuse it.
+    The folder appears under its name only when it is complete, and is never replaced. Raises ModelError when serving
+    would refuse it, ConfigError where CURRENT cannot be written.
     """
     models.mkdir(parents=True, exist_ok=True)
     folder = models / manifest.version
@@ -26,19 +34,31 @@ def publish(models: Path, raw: bytes, manifest: Manifest) -> Path:
         (made / MODEL_FILE).write_bytes(raw)
         (made / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
         load_model(Path(temporary), manifest.features, manifest.version)
-        if folder.exists():  # the same model, trained again on the same day
-            folder.rename(Path(temporary) / "before")
-        made.rename(folder)
+        if not folder.exists():  # else the same model is there already: it may be current, and signed
+            made.rename(folder)
     if not (models / CURRENT_FILE).exists():
         make_current(models, manifest.version)
     return folder
 
 
+def named(manifest: Manifest) -> Manifest:
+    """Return the manifest with its version: the day it was made, and a digest of all that decides how it judges."""
+    aside = {
+        "version": UNNAMED,
+        "created": datetime.min.replace(tzinfo=UTC),
+        "source": "",
+        "metrics": {},
+        "training": None,
+    }
+    said = encode_manifest(replace(manifest, **aside))
+    return replace(manifest, version=f"{manifest.created.astimezone(UTC):%Y%m%d}-{sha256(said).hexdigest()[:8]}")
+
+
 def make_current(models: Path, version: str) -> None:
     """Let CURRENT name this version, and the card describe it; raises ModelError where it cannot be read."""
     manifest = load_manifest(models, version)
-    _replace(models / CARD_FILE, card(manifest))
-    _replace(models / CURRENT_FILE, version + "\n")
+    for name, text in ((CARD_FILE, card(manifest)), (CURRENT_FILE, version + "\n")):
+        replace_whole(models / name, text.encode(), "cannot be written", mode=0o644)
 
 
 def card(manifest: Manifest) -> str:
@@ -81,10 +101,3 @@ Beside the forest lie the population tables behind rarity: {len(population.count
 ## Features
 {", ".join(f"`{name}`" for name in manifest.features)}
 """
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a small file so that a reader sees the old text or the new one."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)

@@ -9,25 +9,18 @@ Nobody teaches more than his share. Of each subject, device and network at most 
 all, whichever is more: somebody who floods the log from his own device moves the model as far as his few rows do.
 """
 
-from array import array
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime, timedelta
-from hashlib import blake2b
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 from msgspec import Struct
 
-from riskd.contract import Reported
-from riskd.enrich.address import parse_address
-from riskd.errors import RequestError
-from riskd.facts import Facts, NetworkFacts
-from riskd.learn.capped import Capped, Entities, trim
-from riskd.learn.replay.labels import ATTACKS
-from riskd.record.schema import DecisionRecord, OutcomeRecord, Record
+from riskd.facts import Facts
+from riskd.learn.capped import Capped, trim
+from riskd.learn.sift import ATTACK, CONFIRMED, CONTRADICTED, LEGITIMATE, Kept, Kinds, Sift, Sifted
+from riskd.record.schema import Record
 
 SAMPLE = 65_536
 """Rows kept, as many as a forest and its calibration need; about 150 MB of facts."""
@@ -40,28 +33,9 @@ TOPS 2022), so more of one subject or device says little new; behind one network
 SHARE: Final = {"subject": 0.001, "device": 0.001, "network": 0.005}
 """Rows that each may have, of all, where that is more: so the calibration of a large log is that of its attempts."""
 _OUTCOMES_PER_ROW = 4
-_MOST_KINDS = 1000
-
-CONTRADICTS = frozenset({
-    Reported.LOGIN_FAILED, Reported.ACTION_FAILED, Reported.STEP_UP_FAILED, Reported.STEP_UP_ABANDONED,
-    Reported.CONFIRMED_FRAUD, Reported.REPORTED_BY_USER,
-})  # fmt: skip
-"""Outcomes after which an attempt teaches nothing about honest people."""
-_CONFIRMED, _CONTRADICTED, _ATTACK, _LEGITIMATE = 1, 2, 4, 8
 LABELLED = "labelled"
 """Kind of an attack that is known by its outcome alone."""
-
-
-class Kept(Struct, frozen=True):
-    """One row of the sample."""
-
-    when: datetime
-    entities: Entities
-    """Subject, device and network."""
-    allowed: bool
-    facts: bytes
-    kind: str | None = None
-    """Of an attack, where a truth is known."""
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 class Trusted(Struct, frozen=True):
@@ -72,28 +46,6 @@ class Trusted(Struct, frozen=True):
     when: datetime
     """When it was decided."""
     facts: Facts
-
-
-class Kinds:
-    """Which decisions are attacks, by the truth of a simulation; ten bytes an attack."""
-
-    def __init__(self, attacks: Iterable[tuple[str, str]]) -> None:
-        names: dict[str, int] = {}
-        ranks, numbers = array("Q"), array("H")
-        for decision_id, kind in attacks:
-            # A truth of thousands of kinds is none: what is past them counts as the first.
-            number = names.setdefault(kind[:40], len(names)) if len(names) < _MOST_KINDS else names.get(kind[:40], 0)
-            ranks.append(rank_of(decision_id))
-            numbers.append(number)
-        order = np.argsort(np.array(ranks, dtype=np.uint64))
-        self._ranks = np.array(ranks, dtype=np.uint64)[order]
-        self._kinds = np.array(numbers, dtype=np.uint16)[order]
-        self._names = tuple(names)
-
-    def of(self, rank: int) -> str | None:
-        """Return the kind of attack a decision is, None for no attack."""
-        at = int(np.searchsorted(self._ranks, np.uint64(rank)))
-        return self._names[self._kinds[at]] if at < len(self._ranks) and int(self._ranks[at]) == rank else None
 
 
 class TrustedSample:
@@ -113,14 +65,15 @@ class TrustedSample:
 
         With `kinds`, attacks are set aside to measure by; they are trusted or not as if that were not known.
         """
-        self._maturity, self._now, self._since, self._until, self._truth = maturity, now, since, until, kinds
+        self._maturity, self._until, self._truth = maturity, until, kinds
+        self.sift = Sift(now=now, since=since, until=until, kinds=kinds)
+        """What is done with each block of the log."""
         most = {name: max(FEWEST[name], round(SHARE[name] * size)) for name in FEWEST}
         self._rows: Capped[Kept] = Capped(size, tuple(most.values()))
         self._attacks: Capped[Kept] = Capped(ATTACK_SAMPLE, tuple(most.values()))
         self._told: dict[int, int] = {}
         """What outcomes said of decisions whose rank is below the threshold."""
         self._most_told = _OUTCOMES_PER_ROW * size
-        self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(Facts).decode
         self.decisions = 0
         """Decisions read."""
@@ -136,19 +89,21 @@ class TrustedSample:
 
     def take(self, records: Iterable[Record]) -> None:
         """Read records."""
-        for record in records:
-            when = record.when
-            if self._now is not None and when > self._now:
-                self.left_out["in the future"] += 1
-                continue
-            if self.last is None or when > self.last:
-                self.last = when
-            if isinstance(record, DecisionRecord):
-                self.decisions += 1
-                self._offer(record)
+        self.add(self.sift.sift(records))
+
+    def add(self, sifted: Sifted) -> None:
+        """Take what was on a block."""
+        self.decisions += sifted.decisions
+        self.outcomes += sifted.outcomes
+        self.left_out.update(sifted.left_out)
+        self.first = min(filter(None, (self.first, sifted.first)), default=None)
+        self.last = max(filter(None, (self.last, sifted.last)), default=None)
+        for rank, found in sifted.found:
+            if isinstance(found, Kept):
+                self._offer(rank, found)
             else:
-                self.outcomes += 1
-                self._settle(record)
+                self._settle(rank, found)
+        self.sift.threshold = self._rows.threshold
 
     def rows(self) -> list[Trusted]:
         """Return the trusted rows, in the order of time."""
@@ -175,7 +130,7 @@ class TrustedSample:
         """
         if self.first is None or self.last is None:
             raise ValueError("no decision was read")
-        ripe = self.last - self._maturity
+        ripe = self._ripe(self.last)
         return self.first, ripe if self._until is None else min(ripe, self._until)
 
     def facts(self) -> list[Facts]:
@@ -187,49 +142,37 @@ class TrustedSample:
         found = [
             (row.kind or LABELLED, Trusted(rank, row.when, self._decode(row.facts)))
             for rank, row in self._attacks.items()
-            if row.kind is not None or not self._told.get(rank, 0) & _LEGITIMATE
+            if row.kind is not None or not self._told.get(rank, 0) & LEGITIMATE
         ]
         return sorted(found, key=lambda attack: (attack[1].when, attack[1].rank))
 
     def _doubt(self, rank: int, row: Kept) -> str | None:
-        if not row.allowed and not self._told.get(rank, 0) & _CONFIRMED:
+        if row.outcome != "allow" and not self._told.get(rank, 0) & CONFIRMED:
             return "not confirmed"
-        return "too young" if self.last is not None and row.when > self.last - self._maturity else None
+        return "too young" if self.last is not None and row.when > self._ripe(self.last) else None
 
-    def _offer(self, record: DecisionRecord) -> None:
-        since, until = self._since, self._until
-        if (since is not None and record.when < since) or (until is not None and record.when >= until):
-            self.left_out["outside the span"] += 1
-            return
-        if self.first is None or record.when < self.first:
-            self.first = record.when
-        rank = rank_of(record.decision_id)
-        kind = None if self._truth is None else self._truth.of(rank)
-        entities = _entities(record.facts)
-        if kind is not None and self._attacks.wants(rank, entities):
-            self._attacks.add(rank, self._kept(record, entities, kind))
-        if record.outcome == "deny":
-            self.left_out["denied"] += 1
+    def _ripe(self, last: datetime) -> datetime:
+        """Return until when attempts are old enough; dates of records reach back to the first there is."""
+        return last - self._maturity if last - _EARLIEST > self._maturity else _EARLIEST
+
+    def _offer(self, rank: int, row: Kept) -> None:
+        if row.kind is not None and self._attacks.wants(rank, row.entities):
+            self._attacks.add(rank, row)
+        if row.outcome == "deny":
             return
         told = self._told.get(rank, 0)
-        if told & _CONTRADICTED:
-            if told & _ATTACK and self._truth is None and self._attacks.wants(rank, entities):
-                self._attacks.add(rank, self._kept(record, entities))
-        elif self._rows.wants(rank, entities):
-            self._rows.add(rank, self._kept(record, entities))
+        if told & CONTRADICTED:
+            if told & ATTACK and self._truth is None and self._attacks.wants(rank, row.entities):
+                self._attacks.add(rank, row)
+        elif self._rows.wants(rank, row.entities):
+            self._rows.add(rank, row)
 
-    def _kept(self, record: DecisionRecord, entities: Entities, kind: str | None = None) -> Kept:
-        return Kept(record.when, entities, record.outcome == "allow", self._encode(record.facts), kind)
-
-    def _settle(self, record: OutcomeRecord) -> None:
-        rank = rank_of(record.decision_id)
+    def _settle(self, rank: int, said: int) -> None:
         if rank >= self._rows.threshold:
             return
-        said = _CONFIRMED * record.confirms | _LEGITIMATE * (record.outcome is Reported.CONFIRMED_LEGITIMATE)
-        if record.outcome in CONTRADICTS:
-            said |= _CONTRADICTED | _ATTACK * (record.outcome in ATTACKS)
+        if said & CONTRADICTED:
             row = self._rows.discard(rank)  # its place is free for another
-            if row is not None and said & _ATTACK and self._truth is None and self._attacks.wants(rank, row.entities):
+            if row is not None and said & ATTACK and self._truth is None and self._attacks.wants(rank, row.entities):
                 self._attacks.add(rank, row)
         self._told[rank] = self._told.get(rank, 0) | said
         if len(self._told) > self._most_told:
@@ -241,33 +184,3 @@ class TrustedSample:
         if len(ranks) > self._most_told // 2:
             self._rows.lower(ranks[self._most_told // 2])
         self._told = {rank: said for rank, said in self._told.items() if rank < self._rows.threshold}
-
-
-def rank_of(decision_id: str) -> int:
-    """Return the 64 bits that decide whether a decision is in the sample; nobody can choose them."""
-    return int.from_bytes(blake2b(decision_id.encode(errors="replace"), digest_size=8).digest())
-
-
-def _entities(facts: Facts) -> Entities:
-    """Say whom a row is from; one that nothing is known of shares its cap with all such."""
-    subject, device, network = facts.subject.token, facts.device.id, _network(facts.network)
-    if subject is None and device is None and network is None:
-        return None, "unknown", None
-    return subject, device, network
-
-
-def _network(network: NetworkFacts) -> str | None:
-    """Return what is known of the address's prefix: the prefix itself, or the address as it was kept."""
-    if network.key is not None and not network.key.startswith("AS"):
-        return network.key  # a keyed hash of the prefix
-    if network.ip is None:
-        return None
-    try:
-        return parse_address(network.ip).prefix
-    except RequestError:  # kept as a hash or as a prefix
-        return network.ip
-
-
-def ranks_of(rows: Iterable[Trusted]) -> npt.NDArray[np.uint64]:
-    """Return the ranks as an array."""
-    return np.array([row.rank for row in rows], dtype=np.uint64)

@@ -7,6 +7,18 @@ Z = 1.959964
 """Two-sided 95 %."""
 
 
+def read_share(text: str) -> float:
+    """Return the share that somebody wrote as `1%`, `1 %` or `0.01`; raises ValueError for what is none from 0 to 1."""
+    said = text.strip()
+    try:
+        share = float(said.removesuffix("%")) / (100 if said.endswith("%") else 1)
+    except ValueError:
+        raise ValueError("is no share: write 1% or 0.01") from None
+    if not 0 <= share <= 1:
+        raise ValueError("is not between 0% and 100%: write 1% or 0.01")
+    return share
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """A share with its 95 % interval."""

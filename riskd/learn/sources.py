@@ -1,12 +1,14 @@
 """Where a log is read from: folders, files, globs, and URIs that pyarrow speaks (s3://, gs://, file://).
 
-JSON lines may be plain or compressed (.gz, .bz2, .zst, .lz4); Parquet is as `riskd log export` writes it. Files are
-read one after the other, line by line.
+JSON lines may be plain or compressed (.gz, .bz2, .zst, .lz4); Parquet is as `riskd log export` writes it. A file is
+read line by line, by whichever process or machine gets to do it: what names it travels, what opens it does not.
 """
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from fnmatch import fnmatch
 from glob import glob, has_magic
 from hashlib import sha256
@@ -22,7 +24,6 @@ from riskd.record.files import compressed, log_file, log_files, open_file
 from riskd.record.parquet import PARQUET
 from riskd.record.parquet import lines as parquet_lines
 from riskd.record.reader import ReadReport, whole_lines
-from riskd.record.schema import LineError, Record, decode
 
 _JSON_LINES = (".jsonl", ".jsonl.gz", ".jsonl.bz2", ".jsonl.zst", ".jsonl.lz4")
 _BUFFER = 1 << 20
@@ -37,47 +38,67 @@ class Source(Struct, frozen=True):
     """Path or URI, without the options and the account that a URI may hold: it stands in the manifest."""
     size: int
     """Bytes on disk."""
-    opened: Callable[[], BinaryIO]
-    """Opens it for reading, decompressed; raises OSError."""
+    path: str
+    """What its file system calls it."""
+    system: Any = None
+    """A file system of pyarrow; None: that of the machine it is read on."""
+
+    def opened(self) -> BinaryIO:
+        """Open it for reading, decompressed; raises OSError."""
+        if self.system is not None:
+            if self.path.endswith(PARQUET):
+                return cast("BinaryIO", self.system.open_input_file(self.path))
+            return _detected(self.system, self.path)
+        path = Path(self.path)
+        if (file := log_file(path)) is not None:  # it may be compressed at any moment
+            return open_file(file)
+        if path.suffix == ".gz":
+            return cast("BinaryIO", gzip.open(path))
+        if path.name.endswith(_JSON_LINES[2:]):
+            return _detected(_filesystems().LocalFileSystem(), self.path)
+        return path.open("rb")
+
+    def may_hold(self, since: datetime | None, until: datetime | None) -> bool:
+        """Whether a record with `since` ≤ time < `until` may be inside; only the service's own names tell."""
+        file = log_file(Path(self.path))
+        return file is None or file.may_hold(since, until)
 
 
 class Reading:
-    """Reads one file to its end, counts what it meets, and says at last what was read."""
+    """Reads one file to its end, and says then what was read."""
 
-    def __init__(self, source: Source, report: ReadReport) -> None:
-        self._source, self._report = source, report
+    def __init__(self, source: Source) -> None:
+        self._source, self._report = source, ReadReport()
         self._digest = sha256()
-        self.records = 0
-        """Records read well."""
 
-    def __iter__(self) -> Iterator[Record]:
-        """Yield the records in the order of the file; what is none is counted in the report by reason."""
-        before = self._report.records
-        for line in self._lines():
-            self._digest.update(line)
-            try:
-                record: Record = decode(line)
-            except LineError as refused:
-                self._report.refused[refused.reason] += 1
-            else:
-                self._report.records += 1
-                yield record
-        self.records = self._report.records - before
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the whole lines, each with its newline; what cannot be read is counted."""
+        try:
+            with self._source.opened() as stream:
+                parquet = self._source.path.endswith(PARQUET)
+                for line in parquet_lines(stream) if parquet else whole_lines(stream, self._report):
+                    self._digest.update(line)
+                    yield line
+        except (OSError, EOFError, ValueError, zlib.error):  # gone, forbidden, damaged or no log
+            self._report.refused["unreadable"] += 1
+
+    @property
+    def refused(self) -> Counter[str]:
+        """Lines that were passed over, by reason, and `unreadable` for a file given up."""
+        return self._report.refused
 
     @property
     def digest(self) -> str:
         """SHA-256 over the lines that were read, hex: the same for a file, its compressed form and its Parquet."""
         return self._digest.hexdigest()
 
-    def _lines(self) -> Iterator[bytes]:
-        try:
-            with self._source.opened() as stream:
-                if self._source.name.endswith(PARQUET):
-                    yield from parquet_lines(stream)
-                else:
-                    yield from whole_lines(stream, self._report)
-        except (OSError, EOFError, ValueError, zlib.error):  # gone, forbidden, damaged or no log
-            self._report.refused["unreadable"] += 1
+
+def lines_of(files: Iterable[Source], refused: Counter[str]) -> Iterator[bytes]:
+    """Yield the whole lines of files, one file after the other; what cannot be read is counted in `refused`."""
+    for file in files:
+        reading = Reading(file)
+        yield from reading
+        refused.update(reading.refused)
 
 
 def sources(asked: Sequence[str | Path]) -> list[Source]:
@@ -92,11 +113,29 @@ def sources(asked: Sequence[str | Path]) -> list[Source]:
         text = str(one)
         here = _remote(text) if "://" in text else _local(text)
         if not here:
-            raise ConfigError(f"{_shown(text)}: no decision log is there (*.jsonl, compressed or not, or *.parquet)")
+            raise ConfigError(f"{shown(text)}: no decision log is there (*.jsonl, compressed or not, or *.parquet)")
         found |= {source.name: source for source in here}
         if len(found) > MOST_FILES:
-            raise ConfigError(f"{_shown(text)}: more than {MOST_FILES:,} files; name the folder of the log")
+            raise ConfigError(f"{shown(text)}: more than {MOST_FILES:,} files; name the folder of the log")
     return [found[name] for name in sorted(found)]
+
+
+def log_sources(log: Sequence[Path]) -> list[Path]:
+    """Return the files of a log: those named, and of each folder its log files, or else its Parquet files.
+
+    A folder may also be the one that holds `log/`. Raises ConfigError where there are none.
+    """
+    found: list[Path] = []
+    for path in log:
+        if path.is_file():
+            found.append(path)
+            continue
+        folder = path / "log" if (path / "log").is_dir() else path
+        inside = [file.path for file in log_files(folder)] or sorted(folder.glob(f"*{PARQUET}"))
+        if not inside:
+            raise ConfigError(f"{path}: no decision log is there")
+        found.extend(inside)
+    return found
 
 
 def _local(text: str) -> list[Source]:
@@ -119,16 +158,10 @@ def _preferred(folder: Path) -> list[Path]:
 
 def _of_path(path: Path) -> Source:
     file = log_file(path)
-    if file is not None:  # it may be compressed at any moment
-        there = file.path if file.path.exists() else compressed(file.path)
-        return Source(str(file.path), there.stat().st_size, lambda: open_file(file))
-    if path.suffix == ".gz":
-        opened: Callable[[], BinaryIO] = lambda: cast("BinaryIO", gzip.open(path))  # noqa: E731, SIM115 - closed by its reader
-    elif path.name.endswith(_JSON_LINES[2:]):
-        opened = lambda: _detected(_filesystems().LocalFileSystem(), str(path))  # noqa: E731
-    else:
-        opened = lambda: path.open("rb")  # noqa: E731
-    return Source(str(path), path.stat().st_size, opened)
+    if file is None:
+        return Source(str(path), path.stat().st_size, str(path.absolute()))
+    there = file.path if file.path.exists() else compressed(file.path)
+    return Source(str(file.path), there.stat().st_size, str(file.path.absolute()))
 
 
 def _remote(uri: str) -> list[Source]:
@@ -150,16 +183,20 @@ def _remote(uri: str) -> list[Source]:
         else:
             files = []
     except (OSError, ValueError, NotImplementedError) as error:
-        raise ConfigError(f"{_shown(uri)}: {str(error).splitlines()[0]}") from error
-    prefix = _shown(f"{scheme}://{base}")
+        said = str(error).splitlines()[0].replace(uri, shown(uri))  # pyarrow repeats the URI, with what is secret in it
+        for secret in (f"{scheme}://{base}{mark}{options}", options, address.rpartition("@")[0].partition("://")[2]):
+            said = said.replace(secret, "…") if secret else said
+        raise ConfigError(f"{shown(uri)}: {said}") from None
+    prefix = shown(f"{scheme}://{base}")
     return [
-        Source(prefix + one.path[len(root) :], one.size, _opener(system, one.path))
+        Source(prefix + one.path[len(root) :], one.size, one.path, system)
         for one in sorted(files, key=lambda one: one.path)
     ]
 
 
-def _shown(text: str) -> str:
-    """Leave out of a URI what may be a secret: its options, and the account before the host."""
+def shown(named: str | Path) -> str:
+    """Return what names a log, without what may be secret in a URI: its options, and the account before the host."""
+    text = str(named)
     scheme, mark, rest = text.partition("://")
     if not mark:
         return text
@@ -184,12 +221,6 @@ def _matches(name: str, pattern: str) -> bool:
     if "**" in patterns:
         return fnmatch(name, pattern.replace("**/", "*"))
     return len(names) == len(patterns) and all(map(fnmatch, names, patterns))
-
-
-def _opener(system: Any, path: str) -> Callable[[], BinaryIO]:  # noqa: ANN401 - a file system of pyarrow
-    if path.endswith(PARQUET):
-        return lambda: cast("BinaryIO", system.open_input_file(path))
-    return lambda: _detected(system, path)
 
 
 def _detected(system: Any, path: str) -> BinaryIO:  # noqa: ANN401 - a file system of pyarrow

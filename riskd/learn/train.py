@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -35,7 +35,7 @@ from riskd.learn.head import with_head
 from riskd.learn.join import Later, Said, join
 from riskd.learn.labelled import LabelledSample
 from riskd.learn.likelihood import learn_population
-from riskd.learn.publish import publish
+from riskd.learn.publish import UNNAMED, named, publish
 from riskd.learn.rivals import Ecod, Hbos
 from riskd.learn.rows import FEWEST, MATURITY, SAMPLE, SHARE, Trusted, TrustedSample
 from riskd.learn.sift import Kinds
@@ -194,7 +194,7 @@ def train(
     digest = digest_of(raw)
     manifest = Manifest(
         format=FORMAT,
-        version=f"{now.astimezone(UTC):%Y%m%d}-{digest[:8]}",
+        version=UNNAMED,
         created=now,
         features=MODEL_FEATURES,
         feature_schema=schema_hash(MODEL_FEATURES),
@@ -219,6 +219,7 @@ def train(
         head=None if taught.head is None else Head(honest=taught.head.honest, attacks=taught.head.attacks),
         training=training,
     )
+    manifest = named(manifest)
     folder = publish(models, raw, manifest)
     return Trained(
         manifest.version, folder, sample.decisions, refused.total(), split, len(held_out), measured, training, results,

@@ -1,11 +1,10 @@
 """Mistakes that no key shows alone: what parts of a policy say against each other."""
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 
 from riskd.policy.custom import unsound_signals
 from riskd.policy.entry import unsound_entries
-from riskd.policy.finding import Finding
+from riskd.policy.finding import Finding, nearest
 from riskd.policy.named import unsound_lists
 from riskd.policy.schema import OTHER, Feed, Method, PolicyFile, ResourceRules, Rules, Thresholds
 from riskd.policy.section import inherited
@@ -71,8 +70,8 @@ def _obligations(file: PolicyFile) -> Iterator[Finding]:
     for number, rule in enumerate(file.obligations):
         for at, code in enumerate(rule.signals):
             if code not in codes:
-                nearest = tuple(get_close_matches(code, codes, n=2, cutoff=0.55))
-                yield Finding(("obligations", number, "signals", at), f"no such signal (got {code!r})", nearest)
+                said = f"no such signal (got {code!r})"
+                yield Finding(("obligations", number, "signals", at), said, nearest(code, codes))
 
 
 def _twice(kind: str, path: Path, named: Iterable[ResourceRules | Feed | Method]) -> Iterator[Finding]:

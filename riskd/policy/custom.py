@@ -7,13 +7,12 @@ signal is in error, named in `degraded`, and the action's fail mode is the floor
 """
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from riskd.contract import Outcome
-from riskd.policy.finding import Finding
+from riskd.policy.finding import Finding, nearest
 from riskd.policy.schema import OTHER, CustomSignal, PolicyFile
 from riskd.policy.text import Path
 from riskd.policy.variables import declared_variables
@@ -57,7 +56,7 @@ def unsound_signals(file: PolicyFile) -> Iterator[Finding]:
         for at, kind in enumerate(rule.actions):
             if kind not in classes:
                 said = f"no such class of actions: {kind!r}"
-                yield Finding((*path, "actions", at), said, tuple(get_close_matches(kind, classes, n=2, cutoff=0.55)))
+                yield Finding((*path, "actions", at), said, nearest(kind, classes))
     if file.custom_signals:
         yield from _unsound_expressions(file)
 

@@ -1,8 +1,13 @@
-"""A mistake in a policy by the path to it, before it is known on which line that stands."""
+"""A mistake in a policy by the path to it, before it is known on which line that stands; and what was meant instead."""
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Final, NamedTuple
 
 from riskd.policy.text import Path
+
+LONGEST_WORD: Final = 100
+"""Characters of a wrong word that the right ones are compared with."""
 
 
 class Finding(NamedTuple):
@@ -18,4 +23,6 @@ class Finding(NamedTuple):
     """Where in the text of the value, counted in characters from 0; None for the value as a whole."""
 
 
-__all__ = ["Finding"]
+def nearest(word: str, right: Iterable[str], likeness: float = 0.55) -> tuple[str, ...]:
+    """Return the two right words at most that are written most like a wrong one, best first; 1 is the same word."""
+    return tuple(get_close_matches(word[:LONGEST_WORD], list(right), n=2, cutoff=likeness))

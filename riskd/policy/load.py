@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -13,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from riskd.errors import Mistake, PolicyError
 from riskd.policy.consistent import inconsistencies
-from riskd.policy.finding import Finding
+from riskd.policy.finding import Finding, nearest
 from riskd.policy.policy import Policy
 from riskd.policy.schema import PolicyFile
 from riskd.policy.text import NotYamlError, Place, Spot, places, read
@@ -22,8 +21,6 @@ from riskd.policy.within import within
 MAX_BYTES = 1_048_576
 MAX_MISTAKES = 100
 """Mistakes named of one file; beyond, only their number is."""
-LONGEST_WORD = 100
-"""Characters of a wrong word that the right ones are compared with."""
 TOP = Place(Spot(1, 1), Spot(1, 1))
 SHIPPED = Path(__file__).parent / "shipped"
 """Policies that come with riskd: `default`, `admin_console`, `payments`, `sensitive_api`."""
@@ -73,7 +70,8 @@ def parse(content: bytes, source: str) -> Policy:
     try:
         file = PolicyFile.model_validate(tree)
     except ValidationError as error:
-        raise PolicyError(source, located(text, _invalid(error), error.error_count())) from None
+        found = [finding(detail, PolicyFile) for detail in error.errors(include_url=False)[:MAX_MISTAKES]]
+        raise PolicyError(source, located(text, found, error.error_count())) from None
     if found := list(inconsistencies(file)):
         raise PolicyError(source, located(text, found[:MAX_MISTAKES], len(found)))
     return Policy(file, _revision(file), source)
@@ -99,24 +97,24 @@ def located(text: str, found: Iterable[Finding], count: int) -> tuple[Mistake, .
     findings = list(found)
     at = places(text, (finding.path for finding in findings))
     mistakes = []
-    for path, message, nearest, of_key, offset in findings:
+    for path, message, right, of_key, offset in findings:
         depth = next(n for n in range(len(path), -1, -1) if n == 0 or path[:n] in at)
         place = at.get(path[:depth], TOP)
         line, column = place.key if of_key or depth < len(path) else place.value
         if offset is not None and depth == len(path):
             line, column = within(text, place, offset)
-        mistakes.append(Mistake(line, ".".join(map(str, path)), message, nearest, column))
+        mistakes.append(Mistake(line, ".".join(map(str, path)), message, right, column))
     mistakes.sort(key=lambda mistake: (mistake.line, mistake.column))
     if count > len(mistakes):
         mistakes.append(Mistake(0, "", f"has {count - len(mistakes)} more mistakes"))
     return tuple(mistakes)
 
 
-def _invalid(error: ValidationError) -> Iterator[Finding]:
-    for detail in error.errors(include_url=False)[:MAX_MISTAKES]:
-        path = tuple(part for part in detail["loc"] if part != "[key]")
-        of_key = detail["type"] == "extra_forbidden" or path != detail["loc"]
-        yield Finding(path, worded(detail), _nearest(detail, path), of_key)
+def finding(detail: ErrorDetails, shape: type[BaseModel]) -> Finding:
+    """Say what pydantic found wrong with a file of this shape, with the nearest right words."""
+    path = tuple(part for part in detail["loc"] if part != "[key]")
+    of_key = detail["type"] == "extra_forbidden" or path != detail["loc"]
+    return Finding(path, worded(detail), _nearest(detail, path, shape), of_key)
 
 
 def worded(detail: ErrorDetails) -> str:
@@ -134,26 +132,23 @@ def worded(detail: ErrorDetails) -> str:
     return message
 
 
-def _nearest(detail: ErrorDetails, loc: Sequence[str | int]) -> tuple[str, ...]:
+def _nearest(detail: ErrorDetails, path: Sequence[str | int], shape: type[BaseModel]) -> tuple[str, ...]:
     if detail["type"] == "extra_forbidden":
-        allowed = keys_at(PolicyFile, loc[:-1])
-        word = str(loc[-1])
-    elif detail["type"] == "literal_error":
+        return nearest(str(path[-1]), _keys_at(shape, path[:-1]))
+    if detail["type"] == "literal_error":
         allowed = [option.strip("'") for option in str(detail["ctx"]["expected"]).replace(" or ", ", ").split(", ")]
-        word = str(detail["input"])
-    else:
-        return ()
-    return tuple(get_close_matches(word[:LONGEST_WORD], allowed, n=2, cutoff=0.55))
+        return nearest(str(detail["input"]), allowed)
+    return ()
 
 
-def keys_at(annotation: Any, loc: Sequence[str | int]) -> list[str]:  # noqa: ANN401 - any annotation
+def _keys_at(annotation: Any, loc: Sequence[str | int]) -> list[str]:  # noqa: ANN401 - any annotation
     """Keys that may stand at a place of the file."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if not loc:
             return list(annotation.model_fields)
         field = annotation.model_fields.get(str(loc[0]))
-        return [] if field is None else keys_at(field.annotation, loc[1:])
+        return [] if field is None else _keys_at(field.annotation, loc[1:])
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin in {Annotated, Union, UnionType}:
-        return next((keys for part in parts if (keys := keys_at(part, loc))), [])
-    return keys_at(parts[origin is dict], loc[1:]) if loc and parts else []
+        return next((keys for part in parts if (keys := _keys_at(part, loc))), [])
+    return _keys_at(parts[origin is dict], loc[1:]) if loc and parts else []

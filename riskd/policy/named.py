@@ -18,14 +18,13 @@ So deny goes before allow, however specific either entry is, and an allow list l
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from riskd.contract import ShortText, Text
 from riskd.facts import Facts
-from riskd.policy.finding import Finding
+from riskd.policy.finding import Finding, nearest
 from riskd.policy.section import Section
 
 MAX_LISTS: Final = 50
@@ -96,8 +95,7 @@ def unsound_lists(named: Mapping[str, NamedList], codes: Collection[str]) -> Ite
             yield Finding(path, said, of_key=True)
         for number, code in enumerate(declared.exempts or ()):
             if why := not_exemptible(code, codes):
-                nearest = tuple(get_close_matches(code, codes, n=2, cutoff=0.55)) if code not in codes else ()
-                yield Finding((*path, "exempts", number), why, nearest)
+                yield Finding((*path, "exempts", number), why, () if code in codes else nearest(code, codes))
         if declared.of == "endpoint" and len(declared.entries) > MAX_GLOBS:
             yield Finding((*path, "entries"), f"has more than {MAX_GLOBS} globs, each of which is tried", of_key=True)
         if not (declared.entries or declared.file or declared.store):

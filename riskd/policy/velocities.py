@@ -15,14 +15,13 @@ it a signal of its own besides, `velocity_payouts_per_recipient_24h`, which hits
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
 from riskd.contract import Outcome, OutcomeWord, ShortText, Text
 from riskd.features.velocity import AMOUNT, ATTEMPTS, ATTRIBUTE, Counted, Velocity
-from riskd.policy.finding import Finding
+from riskd.policy.finding import Finding, nearest
 from riskd.policy.section import Duration, Section, parse_duration
 from riskd.policy.text import Path
 from riskd.policy.variables import VELOCITY
@@ -138,7 +137,7 @@ def unsound_velocities(
         yield from _unsound_words(path, rule, attributes)
         for at, kind in enumerate(rule.actions):
             if kind not in classes:
-                yield Finding((*path, "actions", at), f"no such class of actions: {kind!r}", _near(kind, classes))
+                yield Finding((*path, "actions", at), f"no such class of actions: {kind!r}", nearest(kind, classes))
         for key in ("weight", "floor", "text", "shadow", "breaker"):
             if rule.limit is None and key in rule.model_fields_set:
                 yield Finding((*path, key), "says nothing without a limit", of_key=True)
@@ -192,17 +191,13 @@ def _unsound_words(path: Path, rule: VelocityRules, attributes: Mapping[str, str
     for key, word, known in words:
         if word is None or word in known or re.fullmatch(_ATTRIBUTE, word):
             continue
-        near = _near(word, (*known, *[f"{ATTRIBUTE}{name}" for name in attributes]))
+        near = nearest(word, (*known, *[f"{ATTRIBUTE}{name}" for name in attributes]))
         yield Finding((*path, key), f"must be {', '.join(known)} or attributes.<name>", near)
     if rule.distinct == rule.per:
         yield Finding((*path, "distinct"), f"is always 1: every {rule.per} has one {rule.per}")
     kind = attributes.get((rule.sum or "").removeprefix(ATTRIBUTE), "number")
     if kind != "number":
         yield Finding((*path, "sum"), f"{rule.sum} is declared a {kind}; only numbers have a sum")
-
-
-def _near(word: str, right: Collection[str]) -> tuple[str, ...]:
-    return tuple(get_close_matches(word[:80], right, n=2, cutoff=0.55))
 
 
 def written(window: timedelta) -> str:

@@ -4,8 +4,6 @@ All processes append to one file, `audit/changes.jsonl` below the data directory
 the disk, so that a line is there before anybody is told of the change. Lines are never changed or removed by riskd.
 """
 
-import fcntl
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from riskd.errors import RecordUnavailable
+from riskd.private_file import append_whole
 
 FILE: Final = "changes.jsonl"
 VERSION: Literal[1] = 1
@@ -68,27 +67,9 @@ class Trail:
         lines = encode_lines(changes)
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX)
-                _write(fd, lines)
-            finally:
-                os.close(fd)
+            append_whole(self.path, lines)
         except OSError as failure:
             raise RecordUnavailable(f"{self.path}: the change cannot be audited: {failure.strerror}") from failure
-
-
-def _write(fd: int, lines: bytes) -> None:
-    """Append and sync; on failure cut off again what was written."""
-    size = os.fstat(fd).st_size
-    try:
-        put = os.write(fd, lines)
-        while put < len(lines):
-            put += os.write(fd, lines[put:])
-        os.fsync(fd)
-    except OSError:
-        os.ftruncate(fd, size)
-        raise
 
 
 __all__ = ["FILE", "Change", "Trail", "What", "decode"]

@@ -62,13 +62,28 @@ def lines(path: Path | BinaryIO) -> Iterator[bytes]:
 
     Raises OSError for a file that cannot be read, ValueError for one that is no such log.
     """
-    _, pq = _pyarrow()
-    # Buffered: else all the column of a row group is read at once, and another writer's may be as long as the log.
-    with pq.ParquetFile(path, buffer_size=_BUFFER) as file:
+    pa, pq = _pyarrow()
+    # Buffered: else all the column of a row group is read at once, and another writer's may be as long as the log. As a
+    # dictionary where the file has one: a few bytes may stand for a thousand times the same long line.
+    try:
+        opened = pq.ParquetFile(path, buffer_size=_BUFFER, read_dictionary=[LINE])
+    except KeyError:
+        raise ValueError(f"{path}: no column {LINE!r}: not a decision log") from None
+    with opened as file:
         for batch in file.iter_batches(batch_size=ROWS // 8, columns=[LINE], use_threads=False):
-            if batch.num_columns != 1:
-                raise ValueError(f"{path}: no column {LINE!r}: not a decision log")
-            yield from (line + b"\n" for line in batch.column(0).to_pylist())
+            yield from (line + b"\n" for line in _plain(pa, batch.column(0)))
+
+
+def _plain(pa: Any, column: Any) -> Iterator[bytes]:  # noqa: ANN401 - pyarrow's
+    """Yield the values of a column one by one, text as bytes; raises ValueError for any other."""
+    values = column.dictionary if pa.types.is_dictionary(column.type) else column
+    if values.type not in (pa.binary(), pa.large_binary(), pa.string(), pa.large_string()):
+        raise ValueError(f"column {LINE!r} is {values.type}, not binary: not a decision log")
+    for value in column:
+        line = value.as_py()
+        if line is None:
+            raise ValueError(f"column {LINE!r} has a value that is missing: not a decision log")
+        yield line.encode() if isinstance(line, str) else line
 
 
 def _groups(

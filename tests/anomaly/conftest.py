@@ -1,19 +1,18 @@
 """A real artifact on disk, made by the exporter."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest
 
-from riskd.anomaly.artifact import FORMAT, Manifest, digest_of
+from riskd.anomaly.artifact import Manifest
 from riskd.features.feature import schema_hash
 from riskd.features.population import Population, Table
 from riskd.learn.calibrate import calibrate
 from riskd.learn.export import export_forest
-from tests.faults.artifacts import lay_out
+from tests.faults.artifacts import lay_out, manifest_of
 
 WIDTH = 6
 RowMaker = Callable[[int, int], np.ndarray]
@@ -49,23 +48,13 @@ def onnx_bytes(forest: IsolationForest) -> bytes:
 @pytest.fixture(scope="session")
 def manifest(forest: IsolationForest, onnx_bytes: bytes) -> Manifest:
     """The manifest that belongs to it."""
-    now = datetime(2026, 1, 1, tzinfo=UTC)
     held_out = honest_rows(20_000, 3)
-    return Manifest(
-        format=FORMAT,
-        version=f"20260101-{digest_of(onnx_bytes)[:8]}",
-        created=now,
+    return manifest_of(
+        onnx_bytes,
         features=FEATURES,
         feature_schema=schema_hash(FEATURES),
-        versions={"python": "3.11"},
-        trained_from=now,
-        trained_until=now,
         rows=5000,
-        seed=5,
         trees=60,
-        metrics={},
-        source="tests",
-        sha256=digest_of(onnx_bytes),
         background=(1.0, 1.0, None, 1.0, 1.0, 1.0),
         calibration=calibrate(-forest.score_samples(held_out)),
         population=Population(country=Table.of(["NO", "SE"])),

@@ -21,8 +21,7 @@ from riskd.settings import Settings
 from tests.app.riskd import Riskd, amend
 from tests.app.signing import Signer
 from tests.app.test_reload import NOW, errors, loaded, move, write
-from tests.app.test_service import eventually
-from tests.http.servers import BODY
+from tests.http.servers import BODY, eventually
 
 MODELS = Path(__file__).parents[2] / "models"
 LOUD = [{"code": "loud", "when": 'action.name == "login"', "weight": 0.1, "floor": "step_up", "text": "A login."}]

@@ -16,8 +16,7 @@ from riskd.record.reader import read
 from riskd.record.schema import DecisionRecord
 from riskd.tokens.keyfile import create_key
 from tests.app.riskd import Riskd, amend
-from tests.app.test_service import eventually
-from tests.http.servers import BODY, Running, finish
+from tests.http.servers import BODY, Running, eventually, finish
 
 TOR = {**BODY, "context": {"ip": "81.2.69.142", "network": {"kind": "tor"}}}
 LISTS = {

@@ -14,9 +14,8 @@ from riskd.errors import ConfigError, ModelError
 from riskd.learn.registry.promote import promote, rollback
 from tests.app.riskd import Riskd
 from tests.app.signing import Signer
-from tests.app.test_service import eventually
 from tests.faults.artifacts import write
-from tests.http.servers import BODY, Running
+from tests.http.servers import BODY, Running, eventually
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 

@@ -16,17 +16,7 @@ from riskd.record.reader import read
 from riskd.record.schema import OutcomeRecord
 from riskd.tokens.keyfile import create_key
 from tests.app.riskd import Riskd, amend
-from tests.http.servers import BODY, PATIENCE, Load, Running
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    """Tell whether something comes true within patience."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.05)
-    return False
+from tests.http.servers import BODY, PATIENCE, Load, Running, eventually
 
 
 def metric(running: Running, key: str, name: str) -> float:

@@ -1,30 +1,20 @@
 """What commands print is their result alone: each run as a person runs it."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from riskd.policy.load import SHIPPED
-
-RISKD = Path(sys.executable).parent / "riskd"
+from tests.command import riskd
 
 
 def test_a_missing_model_is_said_beside_the_json(tmp_path: Path) -> None:
     """Where the policy can do without a model, that there is none is one line on stderr; stdout is JSON alone."""
     policy = (SHIPPED / "default.yaml").read_text(encoding="utf-8") + "\nanomaly: {missing: rules_only}\n"
     (tmp_path / "riskd.yaml").write_text(policy, encoding="utf-8")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RISKD_")}
-    done = subprocess.run(
-        [RISKD, "simulate", "--out", "world", "--subjects", "100", "--days", "2", "--json"],
-        cwd=tmp_path,
-        env=environment | {"RISKD_MODELS_DIR": str(tmp_path / "none")},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    words = ("simulate", "--out", "world", "--subjects", "100", "--days", "2", "--json")
+    done = riskd(*words, cwd=tmp_path, MODELS_DIR=tmp_path / "none")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["decisions"] > 0
     assert done.stderr.startswith("riskd: no model (")

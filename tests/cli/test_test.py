@@ -1,18 +1,16 @@
 """The command `riskd test`, run as a person runs it."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from riskd.policy.load import SHIPPED
+from tests.command import riskd
 
-RISKD = Path(sys.executable).parent / "riskd"
 CASES = """\
 attempts:
   home:
@@ -43,17 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 def riskd_test(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `riskd test` in a folder."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RISKD_")}
-    environment |= {"RISKD_DATA_DIR": str(folder / "data"), "COLUMNS": "80"}
-    return subprocess.run(
-        [RISKD, "test", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return riskd("test", *arguments, cwd=folder, DATA_DIR=folder / "data")
 
 
 def test_all_is_well(folder: Path) -> None:

@@ -76,6 +76,11 @@ def lay_out(models: Path, raw: bytes, manifest: Manifest) -> Path:
 def write(models: Path, raw: bytes | None = None, **changes: object) -> Path:
     """Lay the tree, or `raw`, out as the current artifact and return its folder; `changes` go into the manifest."""
     raw = tree() if raw is None else raw
+    return lay_out(models, raw, manifest_of(raw, **changes))
+
+
+def manifest_of(raw: bytes, **changes: object) -> Manifest:
+    """Return a manifest that fits a model, but for `changes`."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     manifest = Manifest(
         format=FORMAT,
@@ -96,7 +101,7 @@ def write(models: Path, raw: bytes | None = None, **changes: object) -> Path:
         calibration=Calibration(raw=(0.1, 0.9), tail=(1.0, 0.01)),
         population=Population(),
     )
-    return lay_out(models, raw, replace(manifest, **changes))
+    return replace(manifest, **changes)
 
 
 class Trap:

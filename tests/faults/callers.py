@@ -1,13 +1,11 @@
 """Callers that ask as fast as they are answered, and remember every answer."""
 
 import json
-import threading
 from dataclasses import dataclass
 from itertools import count
-from typing import Self
 
-from tests.faults.rig import PATIENCE_S, login
-from tests.http.servers import Running, answer, request
+from tests.faults.rig import login
+from tests.http.servers import Calling, Running, answer, request
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +17,7 @@ class Answer:
     degraded: tuple[str, ...]
 
 
-class Callers:
+class Callers(Calling):
     """`number` callers on kept connections, each with subjects of its own, until the block ends.
 
     A closed connection is opened again when the last answer said so; any other end is a `broken` one, and whoever finds
@@ -27,13 +25,12 @@ class Callers:
     """
 
     def __init__(self, running: Running, number: int = 16, **context: object) -> None:
+        super().__init__(number)
         self.answers: list[Answer] = []
         self.broken: list[str] = []
         """Connections that ended without the answer that was due."""
         self._running = running
         self._context = context
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._call, args=(caller,)) for caller in range(number)]
 
     @property
     def statuses(self) -> set[int]:
@@ -45,19 +42,8 @@ class Callers:
         """The decision of every 200."""
         return [given.decision_id for given in self.answers if given.status == 200]
 
-    def __enter__(self) -> Self:
-        """Start the callers."""
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Let each finish its request."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(PATIENCE_S)
-
-    def _call(self, caller: int) -> None:
+    def call(self, caller: int) -> None:
+        """Ask about one's own subjects until told to stop."""
         numbers = count()
         while not self._stop.is_set():
             try:

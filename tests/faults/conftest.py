@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.rig import Behind, Rig, eventually, healthy
-from tests.http.servers import Running
+from tests.faults.rig import Behind, Rig, healthy
+from tests.http.servers import Running, eventually
 
 MakeRig = Callable[..., Rig]
 

@@ -7,10 +7,7 @@ import asyncio
 import os
 import shutil
 import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -23,25 +20,16 @@ from riskd.record.reader import ReadReport, find, read
 from riskd.record.schema import DecisionRecord, Record
 from riskd.tokens.keyfile import create_key
 from tests.app.riskd import amend
+from tests.command import RISKD, riskd
+from tests.command import environment as environment_of
 from tests.faultproxy import FaultProxy, Mode
 from tests.http.servers import Running, finish
 from tests.store.servers import Server
 
-RISKD = str(Path(sys.executable).parent / "riskd")
 BUDGET_S = 0.3
 """The store's deadline in tests: far above what a busy machine needs, so that only real faults degrade an answer."""
 PATIENCE_S = 15.0
 STORE_OPTIONS = ("--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "local")
-
-
-def eventually(holds: Callable[[], bool], within_s: float = PATIENCE_S) -> bool:
-    """Tell whether something comes true in time."""
-    deadline = time.monotonic() + within_s
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 class Rig:
@@ -70,27 +58,23 @@ class Rig:
         amend(self.policy, **sections)
 
     def _variables(self, given: dict[str, str]) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("RISKD_")}
         where = {"DATA_DIR": str(self.data), "POLICY": str(self.policy), "MODELS_DIR": str(self.models), "PORT": "0"}
-        return inherited | {f"RISKD_{name}": value for name, value in (where | self.environment | given).items()}
+        return where | self.environment | given
 
     def command(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run another `riskd` command to its end; `environment` without the prefix RISKD_."""
-        return subprocess.run(
-            [RISKD, *words],
-            env=self._variables(environment),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S * 2,
-            check=False,
-        )
+        return riskd(*words, timeout_s=PATIENCE_S * 2, **self._variables(environment))
 
     def start(self, workers: int = 1, **environment: str) -> Running:
         """Run `riskd serve` and wait for its ready line; it is called with the key that may do everything."""
         given = {"WORKERS": str(workers), **environment}
         with self.errors.open("ab") as errors:  # a file: a pipe that nobody reads would stop the service
             process = subprocess.Popen(
-                [RISKD, "serve"], env=self._variables(given), stdout=subprocess.PIPE, stderr=errors, text=True
+                [RISKD, "serve"],
+                env=environment_of(**self._variables(given)),
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
             )
         running = Running(process, 0, "", {"x-api-key": self.key})
         self.running.append(running)  # before it is ready, so that it ends with the rig whatever happens

@@ -10,8 +10,8 @@ import pytest
 
 from riskd.record.schema import DecisionRecord
 from riskd.tokens.keyfile import create_key, revoke_key
-from tests.faults.rig import Rig, decide, eventually, login, metric
-from tests.http.servers import BODY, Running, answer, request
+from tests.faults.rig import Rig, decide, login, metric
+from tests.http.servers import BODY, Running, answer, eventually, request
 from tests.http.test_bad_input import body
 
 ROUTES = ("/decide", "/decide/batch", "/outcome")

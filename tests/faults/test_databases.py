@@ -7,8 +7,8 @@ import pytest
 
 from tests.faults.callers import Callers
 from tests.faults.databases import write_city
-from tests.faults.rig import Rig, decide, eventually, login
-from tests.http.servers import Running
+from tests.faults.rig import Rig, decide, login
+from tests.http.servers import Running, eventually
 
 
 def absent(path: Path) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.rig import Rig, decide, eventually, login
-from tests.http.servers import Running
+from tests.faults.rig import Rig, decide, login
+from tests.http.servers import Running, eventually
 
 
 def prefix(password: str) -> str:

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.faults.callers import Callers
-from tests.faults.rig import PATIENCE_S, Behind, Rig, eventually, healthy, login
-from tests.http.servers import answer, request
+from tests.faults.rig import PATIENCE_S, Behind, Rig, healthy, login
+from tests.http.servers import answer, eventually, request
 
 
 def test_case_30_term_at_full_load(rig: Rig) -> None:

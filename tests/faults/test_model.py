@@ -10,7 +10,8 @@ import pytest
 from riskd.anomaly.artifact import CURRENT_FILE, MODEL_FILE
 from riskd.features import MODEL_FEATURES, schema_hash
 from tests.faults.artifacts import OLDEST_DAYS, Trap, tree, write
-from tests.faults.rig import Rig, decide, eventually, login, metric
+from tests.faults.rig import Rig, decide, login, metric
+from tests.http.servers import eventually
 
 
 def truncated(rig: Rig) -> None:

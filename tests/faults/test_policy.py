@@ -9,7 +9,8 @@ import msgspec
 import pytest
 import redis
 
-from tests.faults.rig import Behind, Rig, decide, eventually, login, metric
+from tests.faults.rig import Behind, Rig, decide, login, metric
+from tests.http.servers import eventually
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "missing": lambda path: path.unlink(),

@@ -11,7 +11,8 @@ import httpx
 import pytest
 import redis
 
-from tests.faults.rig import Behind, Rig, decide, eventually, login, metric, rss_mb
+from tests.faults.rig import Behind, Rig, decide, login, metric, rss_mb
+from tests.http.servers import eventually
 
 ANSWERING = 8.0
 """Seconds after which the slow store answers: more than it takes to read a policy again."""

@@ -10,8 +10,8 @@ import pytest
 from riskd.policy.load import parse
 from riskd.record.schema import DecisionRecord
 from tests.faults.callers import Callers
-from tests.faults.rig import Rig, decide, eventually, login, metric, rss_mb
-from tests.http.servers import Running
+from tests.faults.rig import Rig, decide, login, metric, rss_mb
+from tests.http.servers import Running, eventually
 
 BROKEN = {
     "broken YAML": b"version: 1\nthresholds: {step_up: 50\n",

@@ -12,8 +12,9 @@ import pytest
 
 from riskd.app.source import signature_path
 from tests.app.signing import Signer
-from tests.faults.rig import Rig, decide, eventually, login, metric
+from tests.faults.rig import Rig, decide, login, metric
 from tests.faults.test_leaked import prefix, put
+from tests.http.servers import eventually
 
 HOSTILE = {"deny": {"networks": ["81.2.69.0/24"]}}
 """Lists that deny the logins of these tests."""

@@ -12,8 +12,8 @@ import pytest
 
 from riskd.record.reader import ReadReport
 from tests.faults.callers import Callers
-from tests.faults.rig import Rig, decide, eventually, login, metric
-from tests.http.servers import Running
+from tests.faults.rig import Rig, decide, login, metric
+from tests.http.servers import Running, eventually
 
 FULL_AT = 48 * 1024
 """Bytes at which the log file cannot grow any more."""

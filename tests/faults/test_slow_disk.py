@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from riskd.record.reader import ReadReport
-from tests.faults.rig import Rig, eventually, login, metric
+from tests.faults.rig import Rig, login, metric
+from tests.http.servers import eventually
 
 pytestmark = pytest.mark.real
 FREEZES_S = 2.0

@@ -12,8 +12,8 @@ import pytest
 
 from riskd.record.schema import DecisionRecord
 from tests.faultproxy import Mode
-from tests.faults.rig import Behind, decide, eventually, healthy, login, metric
-from tests.http.servers import answer, request
+from tests.faults.rig import Behind, decide, healthy, login, metric
+from tests.http.servers import answer, eventually, request
 
 ASKED = 25
 

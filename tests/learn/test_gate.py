@@ -1,9 +1,6 @@
 """The gate of a build: bands and their file, verdicts, and a real world played against a real engine."""
 
 import json
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -18,8 +15,7 @@ from riskd.learn.simulate.chosen import GATE_NAMES
 from riskd.learn.simulate.stream import Size
 from riskd.policy import Policy
 from riskd.policy.load import MAX_MISTAKES
-
-RISKD = Path(sys.executable).parent / "riskd"
+from tests.command import riskd
 
 
 def bands_in(tmp_path: Path, text: str) -> Bands:
@@ -192,17 +188,7 @@ def test_of_very_many_mistakes_the_first_are_told(tmp_path: Path) -> None:
 )
 def test_a_wrong_word_is_one_line_with_a_way_out(words: tuple[str, ...], code: int, told: str, tmp_path: Path) -> None:
     """As a person runs it: the exit code, one line, and nothing left behind."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RISKD_")}
-    models = Path(__file__).parents[2] / "models"
-    done = subprocess.run(
-        [RISKD, *words],
-        cwd=tmp_path,
-        env=environment | {"RISKD_MODELS_DIR": str(models)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = riskd(*words, cwd=tmp_path, MODELS_DIR=Path(__file__).parents[2] / "models")
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.count("\n") == 1
     assert told in done.stderr

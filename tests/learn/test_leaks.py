@@ -16,10 +16,11 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from threadpoolctl import threadpool_limits
 
-from riskd.learn.simulate.attempt import HONEST, KINDS, LOGIN, TRANSFER, Attempt
+from riskd.learn.simulate.attempt import KINDS, LOGIN, TRANSFER, Attempt
 from riskd.learn.simulate.chosen import rates_of
 from riskd.learn.simulate.devices import MODELS, user_agent
 from riskd.learn.simulate.stream import Size, simulate_stream
+from riskd.learn.truth import HONEST
 
 GROUPS = {
     "device": slice(0, 4),

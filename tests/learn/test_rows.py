@@ -1,13 +1,14 @@
 """Which attempts teach, and how many of each subject, device and network."""
 
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from riskd.contract import Reported
 from riskd.learn.capped import Capped
-from riskd.learn.rows import ATTACK_SAMPLE, FEWEST, Kinds, TrustedSample, rank_of
+from riskd.learn.rows import ATTACK_SAMPLE, FEWEST, TrustedSample
+from riskd.learn.sift import Kinds, rank_of
 from riskd.record.schema import Record
 from tests.learn.logs import BEGIN, decision, decision_id, outcome
 
@@ -172,3 +173,11 @@ def test_a_full_sample_holds_the_lowest_ranks_and_forgets_who_left() -> None:
     assert len(capped) == 0
     assert capped._of == {}
     assert capped.discard(3) is None
+
+
+def test_a_log_of_the_first_year_there_is() -> None:
+    """Dates from which no fortnight can be taken make nothing old, and end nothing."""
+    sample = TrustedSample()
+    sample.take([decision(n, at=datetime(1, 1, 2, n, tzinfo=UTC)) for n in range(3)])
+    assert sample.rows() == []
+    assert sample.span()[1] == datetime.min.replace(tzinfo=UTC)

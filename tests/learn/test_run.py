@@ -15,10 +15,11 @@ from riskd.features import MODEL_FEATURES
 from riskd.learn.evaluate import Share, evaluate
 from riskd.learn.publish import CARD_FILE, make_current
 from riskd.learn.rows import TrustedSample
-from riskd.learn.simulate.attempt import HONEST, KINDS
+from riskd.learn.simulate.attempt import KINDS
 from riskd.learn.simulate.run import Simulated, simulate
 from riskd.learn.simulate.stream import Size
 from riskd.learn.train import Trained, train
+from riskd.learn.truth import HONEST
 from riskd.learn.vectors import vectors
 from riskd.policy import Policy
 from riskd.record.reader import ReadReport, read

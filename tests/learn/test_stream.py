@@ -5,9 +5,10 @@ from collections import Counter, defaultdict
 import pytest
 
 from riskd.contract import DecideRequest
-from riskd.learn.simulate.attempt import CHANGE_PASSWORD, HONEST, KINDS, LOGIN, TRANSFER, Attempt
+from riskd.learn.simulate.attempt import CHANGE_PASSWORD, KINDS, LOGIN, TRANSFER, Attempt
 from riskd.learn.simulate.people import Habits
 from riskd.learn.simulate.stream import MOST_DAYS, Size, honest_attempts, simulate_stream
+from riskd.learn.truth import HONEST
 
 SIZE = Size(subjects=3000, days=120, seed=4)
 

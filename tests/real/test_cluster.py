@@ -17,15 +17,8 @@ from riskd.errors import StoreUnavailable
 from riskd.store import Store, parse
 from riskd.store.embedded import find_server
 from riskd.store.route import SLOTS, slot_of
-from tests.store import (
-    behaviour,
-    behaviour_clients,
-    behaviour_entries,
-    behaviour_reports,
-    behaviour_sessions,
-    behaviour_velocities,
-)
 from tests.store.story import NOW, attempt, confirmed, history
+from tests.store.test_behaviour import *  # noqa: F403 - what holds on one server holds on a cluster
 
 pytestmark = pytest.mark.real
 _numbers = itertools.count()
@@ -133,38 +126,6 @@ async def store(nodes: Nodes, tmp_path: Path) -> AsyncIterator[Store]:
     made = Store(parse(nodes.url), tmp_path / "store-epoch", budget_s=5.0, prefix=f"c{next(_numbers)}")
     yield made
     await made.close()
-
-
-class TestCounting(behaviour.Counting):
-    """Windows and distinct counts."""
-
-
-class TestRepeats(behaviour.Repeats):
-    """The same request again."""
-
-
-class TestLearning(behaviour.Learning):
-    """What becomes known, and what does not."""
-
-
-class TestReports(behaviour_reports.Reports):
-    """A report stands, is set aside, is answered."""
-
-
-class TestClients(behaviour_clients.Clients):
-    """Clients at any version, systems and kinds of device."""
-
-
-class TestSessions(behaviour_sessions.Sessions):
-    """Homes, hops and neighbours of sessions."""
-
-
-class TestVelocities(behaviour_velocities.Velocities):
-    """Count, sum and distinct per entity and window."""
-
-
-class TestEntries(behaviour_entries.ListEntries):
-    """Lists in the store: changed all or none, followed change by change."""
 
 
 async def test_entities_spread_over_the_nodes(nodes: Nodes, store: Store) -> None:

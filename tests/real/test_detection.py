@@ -8,9 +8,6 @@ half a year and what the store forgets by its own clock a simulation, which play
 """
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,9 +20,9 @@ from riskd.learn.evaluate import Share
 from riskd.policy.load import SHIPPED
 from riskd.record.reader import read
 from riskd.record.schema import DecisionRecord
+from tests.command import riskd
 
 pytestmark = pytest.mark.real
-RISKD = str(Path(sys.executable).parent / "riskd")
 MODELS = Path(__file__).parents[2] / "models"
 SEEDS = (2, 3)
 """The shipped model comes from seed 1."""
@@ -37,17 +34,7 @@ LEAST_STOPPED = {"stuffing": 0.95, "spray": 0.95, "stolen_password": 0.95, "take
 
 def _riskd(home: Path, *words: str) -> dict[str, Any]:
     """Run a command with nothing set but where the shipped policy and model are; return the JSON it prints."""
-    set_here = {"RISKD_POLICY": str(SHIPPED / "default.yaml"), "RISKD_MODELS_DIR": str(MODELS)}
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("RISKD_")}
-    done = subprocess.run(
-        [RISKD, *words, "--json"],
-        cwd=home,
-        env=clean | set_here,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
+    done = riskd(*words, "--json", cwd=home, timeout_s=900, POLICY=SHIPPED / "default.yaml", MODELS_DIR=MODELS)
     assert done.returncode == 0, done.stderr
     printed: dict[str, Any] = json.loads(done.stdout)
     return printed

@@ -1,5 +1,7 @@
 """A log as Parquet: every line comes back, and the columns say what the record says."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +14,7 @@ from riskd.errors import ConfigError
 from riskd.record import parquet
 from riskd.record.parquet import export, lines
 from riskd.record.reader import ReadReport, find, read, read_lines
-from riskd.record.schema import DecisionRecord, OutcomeRecord, Record, encode
+from riskd.record.schema import DecisionRecord, OutcomeRecord, Record, decode, encode
 
 Make = Callable[..., DecisionRecord]
 MakeOutcome = Callable[..., OutcomeRecord]
@@ -104,3 +106,36 @@ def test_a_damaged_file_is_counted(tmp_path: Path, records: list[Record]) -> Non
     assert list(read([tmp_path / "foreign.parquet"], report=report)) == []
     assert report.refused["unreadable"] == 3
     assert find([tmp_path / "noise.parquet"], records[0].decision_id) is None
+
+
+def test_lines_of_another_writer(log: Path, records: list[Record], tmp_path: Path) -> None:
+    """A column of text is read as one of bytes; one of numbers, or with holes, is told, and nothing is raised else."""
+    said = log.read_bytes().splitlines()[:-1]
+    for name, column in (
+        ("text", pa.array([line.decode() for line in said])),
+        ("large", pa.array(said, pa.large_binary())),
+    ):
+        pq.write_table(pa.table({"line": column}), tmp_path / f"{name}.parquet")
+        assert [decode(line) for line in lines(tmp_path / f"{name}.parquet")] == records
+    for column in (pa.array([1, 2]), pa.array([b"{}", None])):
+        pq.write_table(pa.table({"line": column}), tmp_path / "other.parquet")
+        with pytest.raises(ValueError, match="not a decision log"):
+            list(lines(tmp_path / "other.parquet"))
+
+
+def test_a_line_over_and_over_takes_the_room_of_one(tmp_path: Path) -> None:
+    """A file of some hundred bytes, three hundred times one long line, is read in little memory."""
+    path = tmp_path / "bomb.parquet"
+    pq.write_table(
+        pa.table({"line": pa.array([b"x" * (1 << 20)] * 300)}),
+        path,
+    )
+    assert path.stat().st_size < 100_000
+    code = (
+        "import sys; from pathlib import Path; from riskd.record.parquet import lines\n"
+        "print(sum(1 for _ in lines(Path(sys.argv[1]))), Path('/proc/self/status').read_text())"
+    )
+    told = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True).stdout
+    assert told.split()[0] == "300"
+    peak_kb = int(told.partition("VmHWM:")[2].split()[0])
+    assert peak_kb < 200_000

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +16,8 @@ from riskd.contract import DecideRequest
 from riskd.enrich.address import parse_address
 from riskd.errors import ConfigError, PolicyError, RequestError
 from riskd.policy import Policy
-from riskd.policy.finding import Finding
-from riskd.policy.load import LONGEST_WORD, MAX_MISTAKES, keys_at, located, read_file, read_tree, whole_file, worded
+from riskd.policy.finding import Finding, nearest
+from riskd.policy.load import MAX_MISTAKES, finding, located, read_file, read_tree, whole_file, worded
 from riskd.policy.text import Path as Keys
 from riskd.policy.text import places
 from riskd.signals import SIGNALS
@@ -213,7 +212,7 @@ class _Reading:
 
     def _add(self, path: Keys, message: str, word: str = "", right: Iterable[str] = ()) -> None:
         """Note a mistake; of very many only their number will be told, so no right words are looked for."""
-        near = _near(word, right) if len(self.found) < MAX_MISTAKES else ()
+        near = nearest(word, right) if len(self.found) < MAX_MISTAKES else ()
         self.found[Finding(path, message, near)] = None
 
 
@@ -221,24 +220,13 @@ def _plain(detail: ErrorDetails) -> Keys:
     return tuple(part for part in detail["loc"] if part != "[key]")
 
 
-def _finding(detail: ErrorDetails, model: type[BaseModel], path: Keys) -> Finding:
+def _finding(detail: ErrorDetails, shape: type[BaseModel], path: Keys) -> Finding:
     """Say one mistake of a shape as it stands at `path`."""
-    kind, keys = detail["type"], _plain(detail)
-    right: list[str] = []
-    word = str(keys[-1]) if keys else ""
-    if kind == "extra_forbidden":
-        right = keys_at(model, keys[:-1])
-    elif kind == "literal_error":
-        right = [option.strip("'") for option in str(detail["ctx"]["expected"]).replace(" or ", ", ").split(", ")]
-        word = str(detail["input"])
-    message = worded(detail)
-    if kind.startswith("datetime") and str(detail["input"]).endswith(AGO):
-        message = f"not a time: write 20s ago, 5m ago, 12h ago or 7d ago (got {str(detail['input'])[:60]!r})"
-    return Finding(path, message, _near(word, right), kind == "extra_forbidden" or keys != detail["loc"])
-
-
-def _near(word: str, right: Iterable[str]) -> tuple[str, ...]:
-    return tuple(get_close_matches(word[:LONGEST_WORD], sorted(right), n=2, cutoff=0.55))
+    found = finding(detail, shape)._replace(path=path)
+    if detail["type"].startswith("datetime") and str(detail["input"]).endswith(AGO):
+        said = f"not a time: write 20s ago, 5m ago, 12h ago or 7d ago (got {str(detail['input'])[:60]!r})"
+        return found._replace(message=said)
+    return found
 
 
 def _shape(error: ValidationError) -> tuple[list[Finding], int]:

@@ -13,7 +13,7 @@ from riskd.learn.drift.counts import Counts
 from riskd.learn.drift.measures import UNKNOWN, Bins, Measure, Sample
 from riskd.learn.drift.rates import Rate, Sides, SinceDay, rates
 from riskd.learn.drift.stability import Stability, compare, psi, terms
-from riskd.learn.replay.run import log_sources
+from riskd.learn.sources import log_sources
 from riskd.record.files import log_file
 from riskd.record.reader import ReadReport, read_lines
 from riskd.record.schema import DecisionRecord, LineError, OutcomeRecord, Record, decode

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from riskd.learn.evaluate.curve import Curve, curve_of
 from riskd.learn.evaluate.labelled import HONEST_KIND
 from riskd.learn.evaluate.report import Band, Calibrated, Group, Reauthentications, Transfer
-from riskd.learn.evaluate.resample import Counts, Estimate, Resampling, ends
+from riskd.learn.evaluate.resample import LEAST_GROUPS, Counts, Estimate, Resampling, ends
 from riskd.learn.evaluate.tally import HISTORY_CLASSES, SCORE, TAILS, THRESHOLDS, Tally
 from riskd.learn.share import Share
 
@@ -123,7 +123,7 @@ def groups(tally: Tally, resampling: Resampling, dimension: str, names: Sequence
 def _burden(group: Counts, whole: Counts, resampling: Resampling) -> str:
     """Say whether a group's honest attempts are stopped more or less often than all others."""
     rest = whole - group
-    if not group[:, 1].any() or not rest[:, 1].any():
+    if min(np.count_nonzero(side[:, 1]) for side in (group, rest)) < LEAST_GROUPS:
         return "even"
     with np.errstate(invalid="ignore", divide="ignore"):
         here, there = (resampling.sums(side[:, 1]) / resampling.sums(side[:, 0]) for side in (group, rest))

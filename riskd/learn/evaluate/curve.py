@@ -11,14 +11,12 @@ from math import nan
 import numpy as np
 import numpy.typing as npt
 
-from riskd.learn.evaluate.resample import Counts, Estimate, Resampling, ends
+from riskd.learn.evaluate.resample import LEAST_GROUPS, Counts, Estimate, Resampling, ends
 
 FALSE_ALARMS = (0.001, 0.01)
 """Shares of honest attempts at which the catch is told."""
 CATCHES = (0.9, 0.98)
 """Shares of attacks for which the false alarms are told."""
-LEAST_SUBJECTS = 5
-"""Subjects, honest or attacked, below which an estimate has no interval (NaN): too few to redraw."""
 _DRAWN = 160
 
 Array = npt.NDArray[np.float64]
@@ -69,7 +67,7 @@ def curve_of(kind: str, honest: Counts, attacks: Counts, thresholds: Array, resa
     subjects = min(np.count_nonzero(side.any(1)) for side in (honest, attacks))
 
     def told(number: _Number) -> Estimate:
-        low, high = ends(number(*again)) if subjects >= LEAST_SUBJECTS else (nan, nan)
+        low, high = ends(number(*again)) if subjects >= LEAST_GROUPS else (nan, nan)
         return Estimate(float(number(*curve)[0]), low, high)
 
     return Curve(

@@ -1,12 +1,12 @@
 """Reads a log once, block by block, and keeps its decisions as rows on disk, with one numbering of all names."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import numpy as np
 
-from riskd.learn.blocks import in_blocks, over_blocks
+from riskd.learn.blocks import Engine, Log
 from riskd.learn.evaluate.scan import DECIDED, HIT, NAMED, Scanned, scan
 from riskd.learn.evaluate.spill import Spill
 from riskd.learn.replay.labels import TOLD
@@ -38,11 +38,12 @@ class Gathered:
         self._open.callback(spill.close)
         return spill
 
-    def read(self, lines: Iterable[bytes], jobs: int, tell: Callable[[int], None]) -> None:
-        """Read a log's lines with `jobs` processes, 0 for one per core; `tell` hears how many decisions are done."""
-        for found in over_blocks(scan, in_blocks(lines), jobs):
+    def read(self, log: Log, engine: Engine, tell: Callable[[int], None]) -> None:
+        """Read a log; `tell` hears how many decisions are done."""
+        for _, found in engine.over(log, scan):
             self._add(found)
             tell(self.decisions)
+        self.refused += log.refused
 
     def close(self) -> None:
         """Delete the temporary files."""

@@ -6,16 +6,12 @@ Outcomes are read as everywhere (`riskd.learn.replay.labels`): the weightiest co
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
-from riskd.errors import ConfigError
 from riskd.learn.evaluate.scan import hash_of, printable
 from riskd.learn.evaluate.spill import Rows
 from riskd.learn.replay.labels import ATTACKS, LABELS, key
-from riskd.learn.simulate.attempt import HONEST
-from riskd.learn.simulate.run import Truth
-from riskd.record.schema import MAX_LINE
+from riskd.learn.truth import HONEST, read_truth
 
 TRUE = np.dtype([("id", "<u8"), ("sequence", "<u8"), ("kind", "<i2"), ("password", "?")])
 """What is true of a decision: hash of its id, hash of what it belongs to (0: nothing), number of its kind, and whether
@@ -55,25 +51,14 @@ def truths(path: Path, kinds: Kinds) -> Iterator[Rows]:
 
     Raises ConfigError for a file that is missing or damaged, with the line.
     """
-    decode = msgspec.json.Decoder(Truth).decode
     rows: list[tuple[int, int, int, bool]] = []
-    try:
-        with path.open("rb") as lines:
-            number = 0
-            while line := lines.readline(MAX_LINE):
-                number += 1
-                try:
-                    true = decode(line)
-                except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-                    raise ConfigError(f"{path}: line {number}: no line of truth: {error}") from error
-                kind = kinds.number(true.label)
-                sequence = 0 if true.sequence is None else hash_of(f"{kind} {true.sequence}")
-                rows.append((key(true.decision_id), sequence, kind, true.password_right))
-                if len(rows) == _CHUNK:
-                    yield np.array(rows, TRUE)
-                    rows = []
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    for true in read_truth(path):
+        kind = kinds.number(true.label)
+        sequence = 0 if true.sequence is None else hash_of(f"{kind} {true.sequence}")
+        rows.append((key(true.decision_id), sequence, kind, true.password_right))
+        if len(rows) == _CHUNK:
+            yield np.array(rows, TRUE)
+            rows = []
     yield np.array(rows, TRUE)
 
 

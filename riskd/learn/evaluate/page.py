@@ -1,35 +1,39 @@
-"""The evaluation as one HTML page that needs nothing else: no script, no network; light, dark, phone and print."""
+"""The evaluation as one HTML page that needs nothing else."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from riskd.learn import replay
 from riskd.learn.evaluate import chart
 from riskd.learn.evaluate.curve import Curve
 from riskd.learn.evaluate.report import Evaluated, Example, Group
 from riskd.learn.evaluate.resample import Estimate
 from riskd.learn.evaluate.run import FROM_OUTCOMES
 from riskd.learn.evaluate.table import why
-from riskd.learn.replay.markup import cell, figure, number, pair, row, section, table
+from riskd.learn.replay.markup import (
+    bear_in_mind,
+    cell,
+    document,
+    facts,
+    figure,
+    number,
+    pair,
+    row,
+    section,
+    table,
+    tiles,
+)
 from riskd.learn.share import Share
 
 SHOWN_GROUPS = 15
 SHOWN_FEATURES = 25
-_STYLES = (Path(replay.__path__[0], "page.css"), Path(__file__).with_name("page.css"))
 _MEASURES = {"score": "the policy's score, 0 to 100", "anomaly": "the model's anomaly alone"}
 
 
 def page(report: Evaluated) -> str:
     """Return the whole page."""
-    style = "".join(path.read_text(encoding="utf-8") for path in _STYLES)
-    title = f"Evaluation of {report.decisions:,} decisions"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{style}</style></head><body><main>"
-        f"<h1>{title}</h1>{''.join(_sections(report))}</main></body></html>\n"
-    )
+    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    return document(f"Evaluation of {report.decisions:,} decisions", _sections(report), style)
 
 
 def _sections(report: Evaluated) -> Iterator[str]:
@@ -47,8 +51,7 @@ def _sections(report: Evaluated) -> Iterator[str]:
     said = "A sample, every kind in turn. On the right stands what the model found odd, in powers of ten."
     yield _examples("Attacks that came through", said, report.misses, "None did.")
     yield _examples("Honest attempts that were stopped", "A sample.", report.false_alarms, "None was.")
-    notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
-    yield section("To bear in mind", "", f'<ul class="notes">{notes}</ul>')
+    yield bear_in_mind(report.notes)
 
 
 def _facts(report: Evaluated) -> str:
@@ -61,7 +64,7 @@ def _facts(report: Evaluated) -> str:
         ("policies", _versions(report.policies)),
         ("log", escape(", ".join(report.log))),
     )
-    return f'<dl class="facts">{"".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)}</dl>'
+    return facts(rows)
 
 
 def _versions(found: dict[str, int]) -> str:
@@ -70,7 +73,7 @@ def _versions(found: dict[str, int]) -> str:
 
 def _tiles(report: Evaluated) -> str:
     stopped = report.operating_point["attacks"]
-    tiles = [
+    found = [
         (_percent(report.honest_logins), "of honest logins stepped up or denied"),
         (_percent(report.honest_actions), "of honest other actions"),
         (_percent(stopped), f"of {stopped.total:,} attempts of attackers stopped"),
@@ -81,8 +84,7 @@ def _tiles(report: Evaluated) -> str:
             if curves
         ),
     ]
-    shown = "".join(f'<div class="tile"><b>{count}</b><span>{what}</span></div>' for count, what in tiles)
-    return f'<div class="tiles">{shown}</div>'
+    return tiles(found)
 
 
 def _friction_and_catch(report: Evaluated) -> str:

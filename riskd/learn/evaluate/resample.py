@@ -15,6 +15,8 @@ import numpy.typing as npt
 from riskd.learn.share import Share
 
 GROUPS = 1024
+LEAST_GROUPS = 5
+"""Groups of subjects that tell anything when they are drawn anew; of fewer Wilson's interval over them is given."""
 REPLICATES = 400
 _SEED = 1
 _ENDS = (2.5, 97.5)
@@ -75,12 +77,13 @@ class Resampling:
 
     def share(self, hits: Counts, total: Counts) -> Resampled:
         """Return a share of counts per group."""
-        hit, of = int(hits.sum()), int(total.sum())
-        if 0 < hit < of:
+        hit, of, groups = int(hits.sum()), int(total.sum()), int(np.count_nonzero(total))
+        if 0 < hit < of and groups >= LEAST_GROUPS:
             with np.errstate(invalid="ignore"):
                 low, high = ends(self.sums(hits) / self.sums(total))
-        else:  # there is nothing to redraw: every replicate would say the same
-            low, high = Share(min(hit, n := int(np.count_nonzero(total))), n).interval
+        else:  # to redraw few, or what is all alike, would say the same again and again
+            low, high = Share(round(groups * hit / max(of, 1)), groups).interval
+            low, high = min(low, hit / of if of else low), max(high, hit / of if of else high)
         return Resampled(hit, of, low, high)
 
 

@@ -6,12 +6,13 @@ Between them everything is joined part by part on disk, so memory does not grow 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from itertools import islice, zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 
 from riskd.anomaly.model import Model
 from riskd.errors import ConfigError, ModelError
 from riskd.facts import Facts
+from riskd.learn.blocks import HERE, Engine, Log
 from riskd.learn.evaluate import compute
 from riskd.learn.evaluate.gather import Gathered
 from riskd.learn.evaluate.importance import LEAST, Importance, importance, vector_of
@@ -22,9 +23,9 @@ from riskd.learn.evaluate.resample import Resampling
 from riskd.learn.evaluate.spill import Spill
 from riskd.learn.evaluate.tally import ACTED, DIMENSIONS, HISTORY_CLASSES, SAMPLED, STEP, Ids, Tally
 from riskd.learn.replay.labels import ATTACKS
-from riskd.learn.replay.run import log_sources
 from riskd.learn.simulate.attempt import IN_STEPS, KINDS, MORE_KINDS
-from riskd.record.reader import ReadReport, read_lines
+from riskd.learn.sources import shown as named
+from riskd.learn.sources import sources
 from riskd.record.schema import DecisionRecord
 
 _ODDEST = 3
@@ -34,45 +35,45 @@ NO_MODEL = "no model was given"
 
 
 def evaluate(
-    log: Path | Sequence[Path],
-    truth: Path | None,
+    log: str | Path | Sequence[str | Path],
+    truth: Path | Sequence[Path] | None,
     *,
     since: datetime | None = None,
     last: timedelta | None = None,
     model: Model | None = None,
     model_note: str = NO_MODEL,
     examples: int = 20,
-    jobs: int = 0,
+    engine: Engine = HERE,
     tell: Callable[[int], None] = lambda _decisions: None,
 ) -> Evaluated:
     """Join decision logs with what is true of them; decisions before `since` built up history and are not judged.
 
     Without `truth`, labels are the outcomes reported in the log. `last` is how long before the newest record to begin,
-    instead of `since`. The model tells what its features are worth; why there is none, `model_note` says. `jobs`
-    processes read, 0 means one per core. Raises ConfigError for a log or truth that is missing or damaged, and where
-    nothing is known of any decision. Decisions of which nothing is known are counted and left out.
+    instead of `since`. The model tells what its features are worth; why there is none, `model_note` says. `log` are
+    folders, files, globs and URIs (`sources`). Raises ConfigError for a log or truth that is missing or damaged, and
+    where nothing is known of any decision. Decisions of which nothing is known are counted and left out.
     """
-    paths = [log] if isinstance(log, Path) else list(log)
-    sources, read = log_sources(paths), ReadReport()
+    asked = [log] if isinstance(log, str | Path) else list(log)
+    whole = Log(sources(asked))
+    files = [truth] if isinstance(truth, Path) else list(truth or ())
     kinds = Kinds()
     with closing(Spill(TRUE, "id")) as told, closing(Gathered()) as gathered:
-        for rows in truths(truth, kinds) if truth is not None else ():
+        for rows in chain.from_iterable(truths(file, kinds) for file in files):
             told.add(rows)
-        gathered.read(read_lines(sources, report=read), jobs, tell)
+        gathered.read(whole, engine, tell)
         if not gathered.decisions:
-            raise ConfigError(f"{', '.join(map(str, paths))}: no decisions; the log must hold some")
+            raise ConfigError(f"{', '.join(map(named, asked))}: no decisions; the log must hold some")
         begins = gathered.begins
         if since is not None:
             begins = max(begins, since.timestamp())
         if last is not None:
             begins = max(begins, gathered.newest - last.total_seconds())
-        tally = _tally(gathered, told if truth is not None else None, kinds, begins, examples)
+        tally = _tally(gathered, told if files else None, kinds, begins, examples)
     if not tally.decisions:
-        wants = "none of them is in the truth" if truth is not None else "give --truth, or report outcomes"
-        raise ConfigError(f"{', '.join(map(str, paths))}: nothing is known of the decisions judged: {wants}")
-    gathered.refused.update(read.refused)
-    shown = _shown(tally, read_lines(sources), model, model_note)
-    return _evaluated(paths, truth, gathered, tally, begins, shown)
+        wants = "none of them is in the truth" if files else "give --truth, or report outcomes"
+        raise ConfigError(f"{', '.join(map(named, asked))}: nothing is known of the decisions judged: {wants}")
+    shown = _shown(tally, whole, engine, model, model_note)
+    return _evaluated(asked, files, gathered, tally, begins, shown)
 
 
 def _tally(gathered: Gathered, told: Spill | None, kinds: Kinds, begins: float, examples: int) -> Tally:
@@ -102,7 +103,7 @@ class _Shown:
         self.note = NO_MODEL
 
 
-def _shown(tally: Tally, lines: Iterable[bytes], model: Model | None, model_note: str) -> _Shown:
+def _shown(tally: Tally, log: Log, engine: Engine, model: Model | None, model_note: str) -> _Shown:
     missed = _in_turn(tally, tally.misses, tally.examples)
     alarmed = [(number, tally.kinds[HONEST_KIND]) for number in tally.false_alarms.tolist()]
     sample = {} if model is None else tally.sample
@@ -110,7 +111,7 @@ def _shown(tally: Tally, lines: Iterable[bytes], model: Model | None, model_note
         [number for number, _ in _in_turn(tally, {kind: sample[kind] for kind in kinds}, SAMPLED)]
         for kinds in ([HONEST_KIND] * (HONEST_KIND in sample), [kind for kind in sample if kind != HONEST_KIND])
     )
-    found = pick(lines, {number for number, _ in (*missed, *alarmed)}.union(asked, attacked))
+    found = pick(log, engine, {number for number, _ in (*missed, *alarmed)}.union(asked, attacked))
     shown = _Shown(_examples(missed, found, model), _examples(alarmed, found, model))
     if model is None:
         shown.note = model_note
@@ -151,17 +152,17 @@ def _odd(facts: Facts, model: Model) -> tuple[tuple[str, float], ...]:
 
 
 def _evaluated(
-    paths: Sequence[Path], truth: Path | None, gathered: Gathered, tally: Tally, begins: float, shown: _Shown
+    log: Sequence[str | Path], truth: Sequence[Path], gathered: Gathered, tally: Tally, begins: float, shown: _Shown
 ) -> Evaluated:
     resampling = Resampling()
-    usual = () if truth is None else KINDS
+    usual = KINDS if truth else ()
     rest = [name for name in tally.kinds[1:] if name not in usual]
     rest.sort(key=lambda name: MORE_KINDS.index(name) if name in MORE_KINDS else len(MORE_KINDS))
     kinds = (*usual, *(kind for kind in rest if tally.share("let_in", kind)[1].any()))
     names = {"history": HISTORY_CLASSES} | gathered.names
     return Evaluated(
-        log=tuple(map(str, paths)),
-        truth=FROM_OUTCOMES if truth is None else str(truth),
+        log=tuple(map(named, log)),
+        truth=", ".join(map(str, truth)) or FROM_OUTCOMES,
         first=datetime.fromtimestamp(begins, UTC),
         last=datetime.fromtimestamp(gathered.ends, UTC),
         decisions=tally.decisions,
@@ -195,12 +196,12 @@ def _evaluated(
     )
 
 
-def _notes(truth: Path | None, gathered: Gathered, tally: Tally, kinds: Sequence[str]) -> Iterator[str]:
+def _notes(truth: Sequence[Path], gathered: Gathered, tally: Tally, kinds: Sequence[str]) -> Iterator[str]:
     yield (
         "Intervals are 95 %, by bootstrap over subjects: all that one person does counts together. Where all or "
         "nothing of a share was hit they are Wilson's, over groups of subjects."
     )
-    if truth is None:
+    if not truth:
         yield (
             "What is true is taken from reported outcomes. A denied attempt has none, only who was asked can fail a "
             "step-up, and an attack that nobody noticed counts as honest: catch is flattered, read it beside the "

@@ -1,6 +1,7 @@
 """The small file that says which column is which field, and the rows it makes of a CSV or JSON Lines file."""
 
 import collections.abc
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
@@ -35,6 +36,9 @@ from riskd.policy.finding import Finding, nearest
 from riskd.policy.load import MAX_MISTAKES, finding, located, read_file, read_tree, whole_file
 from riskd.policy.section import Section
 
+TIME_WORDS: Final = ("iso", "unix", "unix_ms")
+ASKED: Final = datetime(2004, 11, 23, 22, 13, 9, tzinfo=UTC)
+"""A time of which no two parts are alike: a form that tells times tells this one."""
 _AS_IT_IS: Final = frozenset({TIME, SUCCEEDED, FRAUD})
 _NOT_OF_THE_REQUEST: Final = frozenset({TIME, SUCCEEDED, FRAUD, BROWSER, SYSTEM, KIND})
 Word = Annotated[str, Field(min_length=1, max_length=256)]
@@ -47,6 +51,20 @@ class TimeForm(Section):
     """`iso`, `unix` (seconds), `unix_ms`, or a form of strptime, e.g. `%d/%m/%Y %H:%M`."""
     zone: Annotated[str, Field(max_length=64)] = "UTC"
     """The zone of times that name none, e.g. `Europe/Oslo`."""
+
+    @field_validator("format")
+    @classmethod
+    def _form_tells_a_time(cls, value: str) -> str:
+        if value not in TIME_WORDS:
+            try:
+                told = datetime.strptime(ASKED.strftime(value), value)  # noqa: DTZ007 - only whether it can be read
+            except (ValueError, re.error) as error:
+                raise ValueError(
+                    f"{value!r} is none of {', '.join(TIME_WORDS)} and no form of strptime: {error}"
+                ) from None
+            if told.date() != ASKED.date():
+                raise ValueError(f"{value!r} does not tell day and year, as %d/%m/%Y %H:%M does")
+        return value
 
     @field_validator("zone")
     @classmethod

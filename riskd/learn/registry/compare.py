@@ -11,10 +11,11 @@ from riskd.anomaly.load import load_model
 from riskd.anomaly.model import Model
 from riskd.errors import ConfigError, ModelError
 from riskd.features import MODEL_FEATURES
-from riskd.learn.registry.gate import Margins, Verdict, verdict
+from riskd.learn.registry.gate import Verdict, verdict
+from riskd.learn.registry.margins import Margins
 from riskd.learn.registry.measure import measure
-from riskd.learn.replay.run import log_sources
-from riskd.learn.simulate.run import TRUTH_FILE
+from riskd.learn.sources import log_sources
+from riskd.learn.truth import truths_beside
 from riskd.policy import Policy
 from riskd.record.reader import ReadReport, read
 from riskd.record.schema import DecisionRecord
@@ -79,8 +80,7 @@ def compare(
     trained_until = [model.manifest.trained_until for model in (holder, challenger) if model is not None]
     since, until = _held_out(sources, max(trained_until), days, now)
     if truth is None:
-        beside = [path / TRUTH_FILE for path in (log[0], log[0].parent)]
-        truth = next((path for path in beside if path.is_file()), None)
+        truth = next(iter(truths_beside(log)), None)
     report = ReadReport()
     found = measure(
         sources, truth, policy, (holder, challenger), since=since, until=now, known=known, report=report, tell=tell

@@ -7,7 +7,9 @@ one as well, for a wave of one kind would hide all others; their intervals are t
 (Bonferroni), and only a fall that is certain counts.
 
 Where nothing at all changed, a bootstrap is sure of it however little was seen. By the rule of three (Hanley and
-Lippman-Hand, JAMA 1983) what was not seen in n cases may still happen in 3/n: so n must be at least 3 / margin.
+Lippman-Hand, JAMA 1983) what was not seen in n cases may still happen in 3/n: so n must be at least 3 / margin. And
+what one person does over and over is one case: below `FEW` subjects nothing is certain, and below `LEAST_SUBJECTS`
+there are no false alarms to judge by, however many days they were seen.
 """
 
 import math
@@ -17,25 +19,18 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
+from riskd.learn.registry.margins import Margins
 from riskd.learn.registry.measure import Counts, Measured
 
 RESAMPLES: Final = 1000
+FEW: Final = 5
+"""Subjects, attacked or honest, of fewer of whom a bootstrap says nothing: the interval is then all there is."""
+LEAST_SUBJECTS: Final = 30
+"""Below, the percentiles of a bootstrap are too narrow (Hesterberg, The American Statistician 69, 2015)."""
 _AT_ONCE: Final = 100
 _SEED: Final = 20_261_124
 _BIN: Final = 5
 """Points of score that one bin of the stability index holds."""
-
-
-class Margins(Struct, frozen=True):
-    """How far a candidate may be from the current model."""
-
-    catch: float = 0.02
-    """Share of the attacks: by how much catch may, at worst, have fallen. A fall that is certain is refused at any."""
-    alarms: float = 0.003
-    """False alarms per subject-day: by how much they may, at worst, have risen."""
-    scores: float = 0.1
-    """Population stability index of the decisions' scores, asked where labels are too few; below 0.1 is usually called
-    no shift worth a look, above 0.25 a large one."""
 
 
 class Paired(Struct, frozen=True):
@@ -43,6 +38,8 @@ class Paired(Struct, frozen=True):
 
     of: int
     """Attacks, or subject-days."""
+    subjects: int
+    """Who they were against, or whose they were; groups of subjects where there are thousands."""
     hits: tuple[int, int]
     """Caught, or false alarms: by the current model, by the candidate."""
     current: float
@@ -114,10 +111,10 @@ def needed(margin: float) -> int:
 
 def _few_labels(catch: Paired | None, margins: Margins) -> str | None:
     seen = 0 if catch is None else catch.of
-    if seen >= needed(margins.catch):
+    if catch is not None and seen >= needed(margins.catch) and catch.subjects >= FEW:
         return None
     return (
-        f"{seen:,} attacks are known in the slice, and {needed(margins.catch):,} are needed to tell a fall of "
+        f"{seen:,} attacks are known in the slice, and {needed(margins.catch):,} on {FEW} are needed to tell a fall of "
         f"{100 * margins.catch:g} points: catch is not gated, the scores are instead"
     )
 
@@ -138,11 +135,12 @@ def _catch(catch: Paired, falling: list[str], margins: Margins) -> Gate:
 
 def _alarms(alarms: Paired | None, margins: Margins) -> Gate:
     seen = 0 if alarms is None else alarms.of
-    if alarms is None or seen < needed(margins.alarms):
+    if alarms is None or seen < needed(margins.alarms) or alarms.subjects < LEAST_SUBJECTS:
         return Gate(
             "false alarms",
             passed=False,
-            said=f"{seen:,} honest subject-days, and {needed(margins.alarms):,} are needed to tell a rise of "
+            said=f"{seen:,} honest subject-days of {0 if alarms is None else alarms.subjects:,} subjects, and "
+            f"{needed(margins.alarms):,} of {LEAST_SUBJECTS} are needed to tell a rise of "
             f"{1000 * margins.alarms:g} in a thousand: give more of the log, or a wider --alarm-margin",
         )
     low, high = alarms.interval
@@ -171,6 +169,7 @@ def _paired(hits: tuple[Counts, Counts], of: Counts, among: int = 1) -> Paired |
     before, after = (int(one.sum()) for one in hits)
     return Paired(
         of=total,
+        subjects=int(np.count_nonzero(of)),
         hits=(before, after),
         current=before / total,
         candidate=after / total,
@@ -184,6 +183,8 @@ def _interval(gained: Counts, of: Counts, beyond: float) -> tuple[float, float]:
     there = of > 0
     gained, of = gained[there].astype(float), of[there].astype(float)
     count = len(of)
+    if count < FEW:
+        return -1.0, 1.0
     rng = np.random.default_rng(_SEED)
     drawn: list[npt.NDArray[np.float64]] = []
     for _ in range(RESAMPLES // _AT_ONCE):

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from riskd.errors import ConfigError
+from riskd.private_file import append_whole
 
 HISTORY_FILE: Final = "HISTORY.jsonl"
 MAX_LINE: Final = 65_536
@@ -78,19 +79,7 @@ def append(models: Path, entry: Entry) -> None:
     if len(line) > MAX_LINE:
         raise ConfigError(f"{path}: a line of {len(line):,} bytes is too long")
     try:
-        opened = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            size = os.fstat(opened).st_size
-            try:
-                put = os.write(opened, line)
-                while put < len(line):
-                    put += os.write(opened, line[put:])
-                os.fsync(opened)
-            except OSError:
-                os.ftruncate(opened, size)
-                raise
-        finally:
-            os.close(opened)
+        append_whole(path, line, 0o644)
     except OSError as error:
         raise ConfigError(f"{path}: the promotion cannot be written down: {error.strerror}") from error
 

@@ -15,21 +15,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from riskd.contract import Outcome, Reported
-from riskd.errors import ConfigError
 from riskd.evaluation import MODEL, Scorer
 from riskd.learn.registry.spill import PARTS, Rows, Spill
 from riskd.learn.replay.judge import BATCH, judge
 from riskd.learn.replay.labels import ATTACKS, LABELS, key
-from riskd.learn.simulate.attempt import HONEST as HONEST_LABEL
-from riskd.learn.simulate.run import Truth
+from riskd.learn.truth import HONEST, read_truth
 from riskd.policy import Policy
 from riskd.record.reader import ReadReport, read
-from riskd.record.schema import MAX_LINE, DecisionRecord, OutcomeRecord
+from riskd.record.schema import DecisionRecord, OutcomeRecord
 
 GROUPS: Final = 4096
 """Groups of subjects; a log of fewer subjects has nearly each in a group of its own."""
@@ -125,7 +122,7 @@ def measure(
         kinds = [label.value for label in ATTACKS]
         if truth is not None:
             kinds = []
-            for line in _truths(truth):
+            for line in read_truth(truth):
                 told.add(key(line.decision_id), 0, 0.0, _number(line.label, kinds))
 
         def decisions() -> Iterator[DecisionRecord]:
@@ -206,7 +203,7 @@ def _settle(decided: Rows, told: Rows, kinds: Sequence[str], present: Spill, fou
 
 def _number(label: str, kinds: list[str]) -> int:
     """Return what stands for a label of the truth; a new kind of attack is entered in `kinds`."""
-    if label == HONEST_LABEL:
+    if label == HONEST:
         return _HONEST
     label = label[:64]
     if label not in kinds:
@@ -224,18 +221,3 @@ def _told(record: OutcomeRecord) -> tuple[int, int, float, int]:
 
 def _hash(token: str) -> int:
     return int.from_bytes(blake2b(token.encode(), digest_size=8).digest())
-
-
-def _truths(path: Path) -> Iterator[Truth]:
-    decode = msgspec.json.Decoder(Truth).decode
-    try:
-        with path.open("rb") as lines:
-            number = 0
-            while line := lines.readline(MAX_LINE):
-                number += 1
-                try:
-                    yield decode(line)
-                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                    raise ConfigError(f"{path}: line {number}: no line of truth: {error}") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error

@@ -1,13 +1,25 @@
-"""The report as one HTML page that needs nothing else: no script, no network; readable in light, dark and print."""
+"""The report as one HTML page that needs nothing else."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from pathlib import Path
 
 from riskd.learn.replay import chart
 from riskd.learn.replay.chart import percent
 from riskd.learn.replay.compare import Example
-from riskd.learn.replay.markup import KEY, cell, figure, number, pair, row, section, table
+from riskd.learn.replay.markup import (
+    KEY,
+    bear_in_mind,
+    cell,
+    document,
+    facts,
+    figure,
+    number,
+    pair,
+    row,
+    section,
+    table,
+    tiles,
+)
 from riskd.learn.replay.report import Changed, Report, Row, Sides
 from riskd.learn.replay.table import WORDS, model_of, moves
 
@@ -17,14 +29,8 @@ _DIMENSIONS = {"action": "action", "country": "country", "device": "kind of devi
 
 def page(report: Report) -> str:
     """Return the whole page."""
-    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    title = escape(f"Replay of {report.decisions:,} decisions under policy {report.revision}")
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{style}</style></head><body><main>"
-        f"<h1>{title}</h1>{''.join(_sections(report))}</main></body></html>\n"
-    )
+    title = f"Replay of {report.decisions:,} decisions under policy {report.revision}"
+    return document(title, _sections(report))
 
 
 def _sections(report: Report) -> Iterator[str]:
@@ -43,8 +49,7 @@ def _sections(report: Report) -> Iterator[str]:
         yield _changed("Let go", "become milder", report.let_go)
     yield from _in_shadow(report)
     yield from _unanswered(report)
-    notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
-    yield section("To bear in mind", "", f'<ul class="notes">{notes}</ul>')
+    yield bear_in_mind(report.notes)
 
 
 def _facts(report: Report) -> str:
@@ -59,7 +64,7 @@ def _facts(report: Report) -> str:
     if report.first is not None and report.last is not None:
         span = f"{report.first:%Y-%m-%d %H:%M} to {report.last:%Y-%m-%d %H:%M} UTC, {report.outcomes:,} outcomes"
         rows.insert(3, ("decisions", span))
-    return f'<dl class="facts">{"".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)}</dl>'
+    return facts(rows)
 
 
 def _lead(report: Report) -> str:
@@ -89,7 +94,7 @@ def _moved(sides: Sides, better: int = 0) -> str:
 
 
 def _tiles(report: Report) -> str:
-    tiles = (
+    found = (
         (f"{report.identical:,}", f"identical, of {report.judged:,} judged"),
         (percent(report.step_up.now.share), f"stepped up; recorded {percent(report.step_up.then.share)}"),
         (percent(report.deny.now.share), f"denied; recorded {percent(report.deny.then.share)}"),
@@ -97,8 +102,7 @@ def _tiles(report: Report) -> str:
         (f"{report.let_go.decisions:,}", "let go"),
         (f"{sum(report.not_judgeable.values()):,}", "not re-judgeable"),
     )
-    shown = "".join(f'<div class="tile"><b>{count}</b><span>{what}</span></div>' for count, what in tiles)
-    return f'<div class="tiles">{shown}</div>'
+    return tiles(found)
 
 
 def _outcomes(report: Report) -> str:

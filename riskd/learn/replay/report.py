@@ -16,6 +16,7 @@ from riskd.learn.replay.labels import ATTACKS, HONEST
 from riskd.learn.replay.tally import DIMENSIONS, MILDER, OUTCOMES, SEVERER, Tally, cell
 from riskd.learn.replay.work import NONE, RECORDED, Order
 from riskd.learn.share import Change, Share
+from riskd.learn.sources import shown
 from riskd.policy import Policy
 from riskd.policy.load import load
 
@@ -190,7 +191,7 @@ def report_of(
     labels: Mapping[Reported, Sequence[int]],
     subjects: Sequence[int],
     order: Order,
-    log: Sequence[Path],
+    log: Sequence[str | Path],
     *,
     now: datetime,
 ) -> Report:
@@ -203,7 +204,7 @@ def report_of(
         policy=str(order.policy),
         revision=order.revision,
         model=order.model,
-        log=tuple(str(path) for path in log),
+        log=tuple(map(shown, log)),
         since=order.since,
         until=order.until,
         first=tally.first,

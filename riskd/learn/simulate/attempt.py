@@ -8,9 +8,8 @@ from zoneinfo import ZoneInfo
 from riskd.contract import Action, Context, DecisionRequest, Network, Place, Screen, Subject
 from riskd.learn.simulate.devices import Device, user_agent
 from riskd.learn.simulate.world import Country, Origin
+from riskd.learn.truth import HONEST
 
-HONEST = "honest"
-"""The label of an attempt by the account's owner; every other label is the kind of an attack."""
 KINDS = ("stuffing", "spray", "stolen_password", "targeted", "session_theft", "payment_fraud", "takeover")
 """The attack kinds that are played where none is asked for, in the order in which they are reported."""
 MORE_KINDS = ("naive", "vpn", "very_targeted", "clone", "payout")

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final
 
 from riskd.errors import ConfigError
 from riskd.learn.simulate.attackers import AttackRates
 from riskd.learn.simulate.campaigns import CAMPAIGNS
+from riskd.policy.finding import nearest
 
 RATE: Final = 6.0
 """Attacks of each named kind per thousand honest logins where nobody says how many."""
@@ -44,7 +44,7 @@ def names_in(text: str) -> tuple[str, ...]:
     for word in text.split(","):
         name = word.strip().casefold().replace("_", "-")
         if name not in NAMES:
-            near = get_close_matches(name[:_LONGEST_NAME], NAMES, n=2, cutoff=0.55)
+            near = nearest(name, NAMES)
             hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(NAMES)}"
             raise ConfigError(f"no such attacker: {word.strip()[:_LONGEST_NAME]!r}; {hint}")
         names.append(name)

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
 
 from riskd.anomaly.model import Model
 from riskd.contract import Decision, OutcomeReport, Reported
@@ -22,33 +21,17 @@ from riskd.engine import Engine
 from riskd.enrich.enrich import Enricher
 from riskd.enrich.geo import Geo
 from riskd.enrich.identity import load_secrets
+from riskd.learn.offline import offline
 from riskd.learn.simulate.attackers import AttackRates
-from riskd.learn.simulate.attempt import HONEST, LOGIN, TRANSFER, Attempt
+from riskd.learn.simulate.attempt import LOGIN, TRANSFER, Attempt
 from riskd.learn.simulate.people import Habits
 from riskd.learn.simulate.stream import Size, simulate_stream
-from riskd.metrics import Metrics
+from riskd.learn.truth import HONEST, TRUTH_FILE, Truth
 from riskd.outcome import Outcomes
 from riskd.policy import Policy
-from riskd.record.files import MAX_AGE
-from riskd.record.redact import Redaction
-from riskd.record.writer import Writer
-from riskd.store import Embedded, Store, parse
+from riskd.settings import LOG_FOLDER
 
-LOG_FOLDER, TRUTH_FILE = "log", "truth.jsonl"
-_STORE_BUDGET_S = 10.0
-"""A simulation wants every answer, however long the machine takes."""
 _CAMPAIGNS = frozenset({"stuffing", "spray"})
-
-
-class Truth(Struct, frozen=True, omit_defaults=True):
-    """What is true of one decision; one line of `truth.jsonl`."""
-
-    decision_id: str
-    label: str
-    """`honest`, or the kind of attack."""
-    sequence: str | None = None
-    """Attacks that belong together: one campaign, one victim."""
-    password_right: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,36 +72,16 @@ def simulate(
 
 
 async def _with_engine(state: Path, out: Path, policy: Policy, model: Model | None, stream: Iterable[Attempt]) -> int:
-    embedded = Embedded(state)
-    await asyncio.to_thread(embedded.start)
-    metrics = Metrics()
-    store = Store(parse(embedded.url), state / "epoch", budget_s=_STORE_BUDGET_S)
-    writer = Writer(out / LOG_FOLDER, max_age=MAX_AGE, metrics=metrics)
-    try:
-        pseudonyms = load_secrets(state)
-        redaction = Redaction(pseudonyms.text, attributes=policy.recorded_attributes, words=policy.words)
-        engine = Engine(
-            enricher=Enricher(pseudonyms, Geo(state)),
-            store=store,
-            policy=policy,
-            model=model,
-            writer=writer,
-            redaction=redaction,
-            sealer=pseudonyms.sealer,
-            metrics=metrics,
-        )
-        outcomes = Outcomes(store=store, writer=writer, redaction=redaction, sealer=pseudonyms.sealer, metrics=metrics)
+    pseudonyms = load_secrets(state)
+    enricher = Enricher(pseudonyms, Geo(state))
+    async with offline(state, out / LOG_FOLDER, policy, model, enricher, pseudonyms) as riskd:
+        play = _Play(riskd.engine, riskd.outcomes)
         with (out / TRUTH_FILE).open("wb") as truth:
-            play = _Play(engine, outcomes)
             for attempt in stream:
                 known = await play.attempt(attempt)
                 if known is not None:
                     truth.write(msgspec.json.encode(known) + b"\n")
-            return play.decisions
-    finally:
-        writer.close()
-        await store.close()
-        await asyncio.to_thread(embedded.stop)
+    return play.decisions
 
 
 class _Play:

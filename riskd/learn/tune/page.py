@@ -1,30 +1,21 @@
-"""What tuning found, as one HTML page that needs nothing else: no script, no network; light, dark and print."""
+"""What tuning found, as one HTML page that needs nothing else."""
 
 from collections.abc import Iterator
 from html import escape
-from pathlib import Path
 
-from riskd.learn import replay
-from riskd.learn.replay.markup import cell, figure, number, pair, row, section, table
+from riskd.learn.replay.markup import bear_in_mind, cell, document, figure, number, pair, row, section, table, tiles
 from riskd.learn.tune.chart import by_threshold, friction_catch
 from riskd.learn.tune.choose import Choice
 from riskd.learn.tune.report import caught, days, grounds, moved, name, notes, of, promise, share
 from riskd.learn.tune.tune import Tuned
 
-_STYLE = Path(replay.__path__[0], "page.css")
 _KEY = '<span class="legend"><span class="key then"></span>in force<span class="key now"></span>chosen</span>'
 _DIFF_STYLE = "pre.diff{overflow-x:auto;background:var(--card);padding:13px 15px;border-radius:10px;font-size:13px}"
 
 
 def page(tuned: Tuned, difference: str, policy: str) -> str:
     """Return the whole page; `difference` is the change of the policy file called `policy`."""
-    title = escape(f"Thresholds for {policy}")
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE.read_text(encoding='utf-8')}{_DIFF_STYLE}</style></head><body><main>"
-        f"<h1>{title}</h1>{''.join(_sections(tuned, difference))}</main></body></html>\n"
-    )
+    return document(f"Thresholds for {policy}", _sections(tuned, difference), _DIFF_STYLE)
 
 
 def _sections(tuned: Tuned, difference: str) -> Iterator[str]:
@@ -53,14 +44,12 @@ def _sections(tuned: Tuned, difference: str) -> Iterator[str]:
         yield section("By threshold", said, pair(*charts))
     said = "Nothing changes: the file says so already." if not difference else ""
     yield section("The change", said, _diff(difference))
-    told = "".join(f"<li>{escape(str(note))}</li>" for note in notes(tuned))
-    if told:
-        yield section("To bear in mind", "", f'<ul class="notes">{told}</ul>')
+    yield bear_in_mind(map(str, notes(tuned)))
 
 
 def _tiles(tuned: Tuned) -> str:
     now, then = tuned.chosen.now, tuned.chosen.then
-    tiles = (
+    found = (
         (
             f"{100 * then.troubled.share:.2f} %",
             f"of honest decisions stepped up or denied; {100 * now.troubled.share:.2f} % now",
@@ -72,10 +61,7 @@ def _tiles(tuned: Tuned) -> str:
         ),
         (f"{then.troubled.total:,}", f"honest decisions of {then.troubled.subjects:,} subjects"),
     )
-    shown = "".join(
-        f'<div class="tile"><b>{escape(count)}</b><span>{escape(what)}</span></div>' for count, what in tiles
-    )
-    return f'<div class="tiles">{shown}</div>'
+    return tiles(found)
 
 
 def _thresholds(tuned: Tuned) -> str:

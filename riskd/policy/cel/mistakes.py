@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from difflib import get_close_matches
 from typing import Final, NamedTuple
+
+from riskd.policy.finding import nearest
 
 MAX_WRONG: Final = 5
 """Mistakes told of one expression: one too many brackets is one mistake, whatever follows from it."""
-LONGEST_WORD: Final = 100
+_ALIKE: Final = 0.8
+"""How much alike a wrong and a right name must be: there are more of them than of other words."""
 
 FUNCTIONS: Final = (
     "all", "bool", "bytes", "contains", "double", "duration", "dyn", "endsWith", "exists", "exists_one", "filter",
@@ -94,26 +96,26 @@ def _undeclared(found: re.Match[str], at: int, source: str, names: Collection[st
         return Wrong(at, f"{name!r} is a group: write one of its members", tuple(members[:2]))
     if name in _SPELT:
         return Wrong(at, f"write {_SPELT[name]} for {name!r}")
-    nearest = _nearest(name, names)
+    right = _nearest(name, names)
     if name.startswith("attributes."):
-        return Wrong(at, f"the attribute {name[11:]!r} is not declared under `attributes`", nearest)
-    return Wrong(at, f"no such variable: {name!r}", nearest)
+        return Wrong(at, f"the attribute {name[11:]!r} is not declared under `attributes`", right)
+    return Wrong(at, f"no such variable: {name!r}", right)
 
 
 def _function(name: str, at: int) -> Wrong:
     if name in FUNCTIONS:
         return Wrong(at, f"{name}() does not take this number of arguments")
-    return Wrong(at, f"no such function: {name!r}", tuple(get_close_matches(name[:LONGEST_WORD], FUNCTIONS, n=2)))
+    return Wrong(at, f"no such function: {name!r}", nearest(name, FUNCTIONS, 0.6))
 
 
 def _nearest(name: str, names: Collection[str]) -> tuple[str, ...]:
     """Find names that are written alike, then those whose last part is like the whole or its last part."""
-    close = get_close_matches(name[:LONGEST_WORD], names, n=2, cutoff=0.8)
+    close = list(nearest(name, names, _ALIKE))
     by_last: dict[str, list[str]] = {}
     for known in names:
         by_last.setdefault(known.rpartition(".")[2], []).append(known)
     for part in (name.replace(".", "_"), name.rpartition(".")[2]):  # device.known_days is features.device_known_days
-        for last in get_close_matches(part[:LONGEST_WORD], by_last, n=2, cutoff=0.8):
+        for last in nearest(part, by_last, _ALIKE):
             close.extend(by_last[last])
     return tuple(dict.fromkeys(close))[:2]
 

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from riskd.cli.root import app, console
 from riskd.errors import ConfigError
 from riskd.facts import PlaceFacts
 from riskd.record.schema import DecisionRecord, Record
+from tests import command
 from tests.learn.drift.conftest import MODELS, changed, day, write
 
 AGAINST = ("--against", "2026-01-01..2026-01-29")
@@ -58,10 +57,9 @@ def test_the_report_is_a_table(moved_log: Path) -> None:
 
 def test_a_scheduler_reads_json_and_the_exit_code(moved_log: Path, steady_log: Path) -> None:
     """`--json` prints the report, and with `--fail-over` the code is 1 only where something moved that far."""
-    command = [sys.executable, "-c", "from riskd.cli import main; main()", "drift", "--log", moved_log]
-    done = subprocess.run([*command, *AGAINST, "--json", "--fail-over", "0.25"], capture_output=True, check=False)
+    done = command.riskd("drift", "--log", moved_log, *AGAINST, "--json", "--fail-over", "0.25", MODELS_DIR=MODELS)
     assert done.returncode == 1
-    assert b"moved by 0.25 or more: " in done.stderr
+    assert "moved by 0.25 or more: " in done.stderr
     report = json.loads(done.stdout)
     assert {one["name"] for one in report["measures"] if one["reading"] == "large"} >= {"country"}
     assert report["now"]["last"] == "2026-02-11"

@@ -10,7 +10,7 @@ from riskd.anomaly.model import Model
 from riskd.evaluation import measure_all
 from riskd.facts import Facts
 from riskd.features import MODEL_FEATURES, Extractor
-from riskd.features.attribute import AttributeInput
+from riskd.features.declared import AttributeInput
 from riskd.features.population import Population
 from riskd.learn.drift.measures import (
     MAX_TEXT,

@@ -10,6 +10,7 @@ import pytest
 from riskd.anomaly.load import load_model
 from riskd.anomaly.model import Model
 from riskd.features import MODEL_FEATURES
+from riskd.learn.blocks import Local
 from riskd.learn.evaluate import Evaluated, evaluate
 from riskd.learn.simulate.run import Simulated, simulate
 from riskd.learn.simulate.stream import Size
@@ -48,4 +49,4 @@ def world(tmp_path_factory: pytest.TempPathFactory, policy: Policy, shipped_mode
 @pytest.fixture(scope="session")
 def evaluated(world: World, shipped_model: Model) -> Evaluated:
     """Its evaluation, with everything."""
-    return evaluate(world.simulated.log, world.simulated.truth, model=shipped_model, jobs=1)
+    return evaluate(world.simulated.log, world.simulated.truth, model=shipped_model, engine=Local(1))

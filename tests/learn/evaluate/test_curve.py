@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from riskd.learn.evaluate.curve import LEAST_SUBJECTS, Curve, curve_of
+from riskd.learn.evaluate.curve import LEAST_GROUPS, Curve, curve_of
 from riskd.learn.evaluate.importance import roc_auc
 from riskd.learn.evaluate.resample import GROUPS, Resampling
 
@@ -65,8 +65,8 @@ def test_a_perfect_and_an_empty_side() -> None:
 def test_too_few_subjects_have_no_interval() -> None:
     """A thousand attempts on four victims say how four fared, and not how the next will."""
     honest = counted(np.arange(500), np.arange(500) % 60)
-    for victims in (LEAST_SUBJECTS - 1, LEAST_SUBJECTS):
+    for victims in (LEAST_GROUPS - 1, LEAST_GROUPS):
         attacks = counted(np.arange(1000) % victims, 40 + np.arange(1000) % 50)
         curve = curve_of("kind", honest, attacks, THRESHOLDS, Resampling())
         assert curve is not None
-        assert curve.roc_auc.known is (victims >= LEAST_SUBJECTS)
+        assert curve.roc_auc.known is (victims >= LEAST_GROUPS)

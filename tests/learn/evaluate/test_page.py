@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from riskd.learn.blocks import Local
 from riskd.learn.evaluate import Evaluated, evaluate
 from riskd.learn.evaluate.page import page
 from riskd.learn.evaluate.table import show
@@ -75,7 +76,7 @@ def test_names_in_a_log_do_no_harm(world: World, tmp_path: Path) -> None:
                 )
                 out.write(encode(spoilt) + b"\n")
     truth.write_bytes(world.simulated.truth.read_bytes().replace(b'"spray"', msgspec.json.encode(HOSTILE)))
-    report = evaluate(log, truth, jobs=1)
+    report = evaluate(log, truth, engine=Local(1))
     text = page(report)
     assert HOSTILE not in text
     assert read(text).text.count(HOSTILE) > 10

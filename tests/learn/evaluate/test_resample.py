@@ -35,8 +35,18 @@ def test_all_or_nothing_is_not_certain(hit: int) -> None:
     """A share of 0 or 1 keeps the doubt that so few subjects leave, however often they tried."""
     total = counted(np.repeat(np.arange(10), 100))
     share = Resampling().share(total * np.uint32(hit), total)
-    assert share.interval == Share(10 * hit, 10).interval
+    assert share.interval == pytest.approx(Share(10 * hit, 10).interval)
     assert Resampling().share(np.zeros(GROUPS, np.uint32), np.zeros(GROUPS, np.uint32)).interval == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("victims", "stopped"), [(1, 1), (4, 4)])
+def test_few_people_have_no_narrow_interval(victims: int, stopped: int) -> None:
+    """One victim, one of whose two attacks was stopped, or four with one of four each: hardly anything is known."""
+    total = counted(np.repeat(np.arange(victims), 2 if victims == 1 else 4))
+    share = Resampling().share(np.minimum(total, 1), total)
+    assert share.hits == stopped
+    assert share.interval[0] <= share.value <= share.interval[1]
+    assert share.high - share.low > 0.6
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:

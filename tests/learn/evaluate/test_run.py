@@ -18,9 +18,10 @@ from riskd.anomaly.model import Model
 from riskd.contract import Reported
 from riskd.errors import ConfigError
 from riskd.learn import blocks
+from riskd.learn.blocks import Local
 from riskd.learn.evaluate import Evaluated, evaluate
-from riskd.learn.evaluate import gather as gathering
-from riskd.learn.simulate.attempt import HONEST, IN_STEPS
+from riskd.learn.simulate.attempt import IN_STEPS
+from riskd.learn.truth import HONEST
 from riskd.record.parquet import export
 from riskd.record.reader import read_lines
 from riskd.record.schema import DecisionRecord, OutcomeRecord, decode, encode
@@ -189,8 +190,8 @@ def test_processes_blocks_and_forms_change_nothing(
         for path in sorted(folder.glob("*.jsonl"))[::2]:
             path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
             path.unlink()
-        monkeypatch.setattr(gathering, "in_blocks", lambda lines: blocks.in_blocks(lines, 50_000))
-    again = evaluate(folder, world.simulated.truth, model=shipped_model, jobs=jobs).to_json()
+        monkeypatch.setattr(blocks, "BLOCK_BYTES", 50_000)
+    again = evaluate(folder, world.simulated.truth, model=shipped_model, engine=Local(jobs)).to_json()
     assert again | {"log": None} == whole | {"log": None}
 
 

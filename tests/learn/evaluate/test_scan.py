@@ -10,12 +10,12 @@ import pytest
 
 from riskd.contract import Reported
 from riskd.errors import ConfigError
-from riskd.learn import blocks as blocks_of
-from riskd.learn.blocks import in_blocks, over_blocks
+from riskd.learn.blocks import Local, Log
 from riskd.learn.evaluate.gather import OTHER, Gathered
 from riskd.learn.evaluate.labelled import HONEST_KIND, UNSAID, Kinds, joined, true_of, truths
 from riskd.learn.evaluate.scan import DECIDED, HIT, TENTHS, printable, scan
 from riskd.learn.replay.labels import TOLD, key
+from riskd.learn.sources import sources
 from riskd.record.schema import MAX_LINE, DecisionRecord, OutcomeRecord, encode
 from tests.conftest import NOON
 from tests.learn.evaluate.conftest import World
@@ -73,39 +73,30 @@ def test_hostile_lines_harm_nothing(world: World) -> None:
     assert printable("\x00Å") == "\N{REPLACEMENT CHARACTER}Å"
 
 
-def test_names_are_bounded(world: World) -> None:
+def test_names_are_bounded(world: World, tmp_path: Path) -> None:
     """A log that invents a country, a model and a reason in every line costs no more than a few hundred names."""
-    record = world.decisions[0][0]
+    record, path = world.decisions[0][0], tmp_path / "log.jsonl"
+    lines = (
+        changed(
+            record,
+            decision_id=f"id-{number}",
+            facts=msgspec.structs.replace(
+                record.facts, place=msgspec.structs.replace(record.facts.place, country=f"c{number}")
+            ),
+            model_version=f"m{number}",
+        )
+        for number in range(1500)
+    )
+    path.write_bytes(b"".join(lines))
     gathered = Gathered()
     try:
-        lines = (
-            changed(
-                record,
-                decision_id=f"id-{number}",
-                facts=msgspec.structs.replace(
-                    record.facts, place=msgspec.structs.replace(record.facts.place, country=f"c{number}")
-                ),
-                model_version=f"m{number}",
-            )
-            for number in range(1500)
-        )
-        gathered.read(lines, 1, lambda _done: None)
+        gathered.read(Log(sources([path])), Local(1), lambda _done: None)
         assert len(gathered.names["country"]) <= 257
         assert gathered.names["country"][-1] == OTHER
         assert len(gathered.models) <= 65
         assert gathered.models.total() == gathered.decisions == 1500
     finally:
         gathered.close()
-
-
-def test_blocks_are_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is lost or cut, and several processes answer in the order of the blocks."""
-    lines = [b"%d\n" % number for number in range(1000)]
-    blocks = list(in_blocks(lines, 100))
-    assert b"".join(blocks) == b"".join(lines)
-    assert all(block.endswith(b"\n") for block in blocks)
-    monkeypatch.setattr(blocks_of, "ALONE", 1)
-    assert list(over_blocks(len, blocks, 2)) == list(map(len, blocks)) == list(over_blocks(len, blocks, 1))
 
 
 def test_the_weightiest_outcome_is_what_is_true() -> None:

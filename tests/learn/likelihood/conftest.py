@@ -4,10 +4,9 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
-from msgspec.structs import replace
 
+from bench.logins import with_histories
 from riskd.facts import ActionFacts, DeviceFacts, Facts, NetworkFacts, PlaceFacts, SubjectFacts
-from riskd.learn.likelihood.past import Past
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 FAMILIES = (("Windows", "Chrome", "desktop"), ("iOS", "Mobile Safari", "mobile"), ("Linux", "Firefox", "desktop"))
@@ -60,14 +59,3 @@ def log() -> list[Facts]:
     facts = [one for number in range(900) for one in subject_logins(f"s{number}", random)]
     facts.sort(key=lambda one: one.time)
     return with_histories(facts)
-
-
-def with_histories(facts: list[Facts]) -> list[Facts]:
-    """Give each attempt the history that the store would answer, had all before it been confirmed."""
-    pasts: dict[str, Past] = {}
-    out = []
-    for one in facts:
-        past = pasts.setdefault(one.subject.token or "", Past(one.subject.token or ""))
-        out.append(replace(one, history=past.answer(one)))
-        past.learn(one)
-    return out

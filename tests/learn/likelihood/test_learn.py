@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from bench.logins import with_histories
 from riskd.facts import Facts
 from riskd.features.likelihood import states as s
 from riskd.features.likelihood.tables import Likelihood, Weights
@@ -17,7 +18,7 @@ from riskd.learn.likelihood import fit, learn_population
 from riskd.learn.likelihood.attackers import Attackers, Kind
 from riskd.learn.likelihood.fit import USUAL_NATS, snapshots
 from riskd.learn.likelihood.learn import BACK_OFF, MOST_ROWS
-from tests.learn.likelihood.conftest import FAMILIES, START, login, with_histories
+from tests.learn.likelihood.conftest import FAMILIES, START, login
 
 MOST_MOVED = 1.5
 """Nats by which ten thousand attempts of one subject, from his own device, may move anybody else's ratio."""

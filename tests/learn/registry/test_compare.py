@@ -16,7 +16,7 @@ from riskd.errors import ConfigError, ModelError
 from riskd.evaluation import evaluate
 from riskd.features import MODEL_FEATURES
 from riskd.learn.registry.compare import Compared, compare
-from riskd.learn.registry.gate import Margins
+from riskd.learn.registry.margins import Margins
 from riskd.learn.registry.measure import MAX_KINDS, OTHERS, measure
 from riskd.learn.replay.labels import ATTACKS, HONEST
 from riskd.learn.simulate.run import Simulated

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from riskd.learn.registry.gate import Margins, Verdict, needed, verdict
+from riskd.learn.registry.gate import Verdict, needed, verdict
+from riskd.learn.registry.margins import Margins
 from riskd.learn.registry.measure import GROUPS, Measured, Stopped
 
 MARGINS = Margins(catch=0.02, alarms=0.003)
@@ -50,7 +51,7 @@ def test_a_better_candidate_passes() -> None:
         ((2000, 0.80, 0.79), (20_000, 0.02, 0.02), ["catch"], "takeover falls"),
         ((2000, 0.80, 0.80), (20_000, 0.02, 0.03), ["false alarms"], "rise by more than 3"),
         ((2000, 0.80, 0.70), (20_000, 0.02, 0.03), ["catch", "false alarms"], "takeover falls"),
-        ((2000, 0.80, 0.80), (900, 0.02, 0.02), ["false alarms"], "1,000 are needed"),
+        ((2000, 0.80, 0.80), (900, 0.02, 0.02), ["false alarms"], "1,000 of 30 are needed"),
     ],
 )
 def test_what_closes_a_gate(
@@ -93,7 +94,21 @@ def test_too_few_labels_are_said_and_scores_are_asked(attacks: Stopped | None) -
         assert [gate.name for gate in found.gates] == ["false alarms", "scores"]
         assert failed(found) == closed
         assert found.few_labels is not None
-        assert "150 are needed" in found.few_labels
+        assert "150 on 5 are needed" in found.few_labels
+
+
+def test_what_happens_to_few_people_is_no_rule() -> None:
+    """One victim attacked forty times, or two subjects over years, neither close nor open a gate."""
+    of, caught = SAME.copy(), SAME.copy()
+    of[7], caught[7] = 40, 1
+    found = measured(stopped(2000, 0.8, 0.8), stopped(20_000, 0.02, 0.02))
+    found.attacks["payout"] = Stopped(of, (caught, SAME.copy()))
+    assert verdict(found, MARGINS).passed
+    days = SAME.copy()
+    days[[3, 9]] = 600
+    told = verdict(measured(stopped(2000, 0.8, 0.8), Stopped(days, (SAME.copy(), SAME.copy()))), MARGINS)
+    assert failed(told) == ["false alarms"]
+    assert "of 2 subjects" in told.gates[1].said
 
 
 def test_few_attacks_can_be_enough_to_refuse() -> None:

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from riskd.anomaly.load import load_manifest
 from riskd.errors import ConfigError, ModelError
-from riskd.learn.publish import CARD_FILE, publish
+from riskd.learn.publish import CARD_FILE, named, publish
 from riskd.learn.registry.compare import Compared, compare
-from riskd.learn.registry.gate import Margins
 from riskd.learn.registry.history import HISTORY_FILE, read_history
 from riskd.learn.registry.listing import list_models, show_model
+from riskd.learn.registry.margins import Margins
 from riskd.learn.registry.promote import newest_candidate, promote, rollback
 from riskd.learn.simulate.run import Simulated
 from riskd.policy import Policy
@@ -56,7 +56,9 @@ def test_a_trained_model_is_a_candidate_unless_it_is_the_first(shelf: Shelf, tmp
     publish(shelf.models, raw, second)
     assert shelf.current == first.version
     publish(shelf.models, raw, replace(second, source="trained once more"))
-    assert load_manifest(shelf.models, second.version).source == "trained once more"
+    assert load_manifest(shelf.models, second.version).source == second.source  # what is there is never replaced
+    assert named(second).version == named(replace(second, source="once more")).version != named(first).version
+    assert named(replace(second, calibration=first.calibration, seed=99)).version != named(second).version
     assert sorted(path.name for path in shelf.models.iterdir() if path.is_dir()) == [first.version, second.version]
     with pytest.raises(ModelError):
         publish(shelf.models, b"no model", replace(second, version="20260103-00000003"))

@@ -1,20 +1,16 @@
 """`riskd replay` and `riskd log export`, as a person calls them."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
+from tests import command
 from tests.learn.replay.conftest import MODELS, Logged, amended
 
 
-def riskd(data: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+def riskd(data: Path, *words: str | Path) -> CompletedProcess[str]:
     """Run the command in a data folder."""
-    command = [sys.executable, "-c", "from riskd.cli import main; main()", *map(str, words)]
-    environment = {**os.environ, "RISKD_DATA_DIR": str(data), "RISKD_MODELS_DIR": str(MODELS), "NO_COLOR": "1"}
-    environment |= {"RISKD_POLICY": "riskd.yaml", "COLUMNS": "100"}
-    return subprocess.run(command, env=environment, cwd=data, capture_output=True, text=True, check=False)
+    return command.riskd(*words, cwd=data, DATA_DIR=data, MODELS_DIR=MODELS, POLICY="riskd.yaml")
 
 
 def test_the_policy_in_use_reproduces_its_own_log(logged: Logged) -> None:

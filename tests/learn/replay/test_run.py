@@ -14,9 +14,10 @@ from riskd.contract import Outcome, Reported
 from riskd.errors import ConfigError, ModelError, PolicyError
 from riskd.evaluation import evaluate
 from riskd.features import MODEL_FEATURES
-from riskd.learn.replay import run
+from riskd.learn import blocks
+from riskd.learn.blocks import Local
 from riskd.learn.replay.report import Report
-from riskd.learn.replay.run import log_sources, replay
+from riskd.learn.replay.run import replay
 from riskd.learn.replay.work import NONE, Work
 from riskd.policy.load import load
 from riskd.record.parquet import export
@@ -86,9 +87,10 @@ def test_processes_and_blocks_change_nothing(
 ) -> None:
     """Many small blocks, in this process or in two, give the report that one block gives."""
     whole = replay([logged.log], order(lower), now=NOON)
-    monkeypatch.setattr(run, "BLOCK_BYTES", 30_000)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 30_000)
+    monkeypatch.setattr(blocks, "ALONE", 1)
     told: list[int] = []
-    assert plain(replay([logged.log], order(lower), now=NOON, jobs=jobs, tell=told.append)) == plain(whole)
+    assert plain(replay([logged.log], order(lower), now=NOON, engine=Local(jobs), tell=told.append)) == plain(whole)
     assert told == sorted(told)
     assert told[-1] == whole.decisions
     assert len(told) > 2
@@ -184,7 +186,7 @@ def test_an_empty_log_is_a_report_of_nothing(tmp_path: Path) -> None:
 def test_what_is_wrong_beforehand_is_said_beforehand(logged: Logged, tmp_path: Path) -> None:
     """A missing log, a broken policy, an unknown model and a policy that changes meanwhile are told."""
     with pytest.raises(ConfigError, match="no decision log"):
-        log_sources([tmp_path])
+        replay([tmp_path], order(), now=NOON)
     with pytest.raises(ConfigError, match="no decision log"):
         replay([logged.log / "nothing"], order(), now=NOON)
     broken = tmp_path / "broken.yaml"
@@ -198,9 +200,11 @@ def test_what_is_wrong_beforehand_is_said_beforehand(logged: Logged, tmp_path: P
         Work(msgspec.structs.replace(asked, revision="0" * 12))
 
 
-def test_a_folder_that_holds_the_log_will_do(logged: Logged) -> None:
-    """The data folder is as good as its `log/`."""
-    assert log_sources([logged.log.parent]) == log_sources([logged.log])
+def test_the_log_may_be_named_in_every_way(logged: Logged) -> None:
+    """The data folder is as good as its `log/`, and so are a glob and a URI."""
+    whole = plain(replay([logged.log], order(), now=NOON))
+    for named in (logged.log.parent, f"{logged.log}/*.jsonl", f"file://{logged.log}"):
+        assert plain(replay([named], order(), now=NOON)) == whole
 
 
 def test_notes_tell_what_replay_cannot_know(logged: Logged, tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ from collections import Counter, defaultdict
 import pytest
 
 from riskd.errors import ConfigError
-from riskd.learn.simulate.attempt import ADD_PAYEE, HONEST, KINDS, LOGIN, MORE_KINDS, TRANSFER, Attempt
+from riskd.learn.simulate.attempt import ADD_PAYEE, KINDS, LOGIN, MORE_KINDS, TRANSFER, Attempt
 from riskd.learn.simulate.chosen import GATE_NAMES, NAMES, names_in, rates_of
 from riskd.learn.simulate.people import Habits
 from riskd.learn.simulate.published import NO_HISTORY_SHARE
 from riskd.learn.simulate.stream import Size, honest_attempts, simulate_stream
+from riskd.learn.truth import HONEST
 
 SIZE = Size(subjects=3000, days=150, seed=4)
 ASKED = ("naive", "vpn", "targeted", "very-targeted", "clone", "payout")

@@ -1,8 +1,6 @@
 """From a log to a changed policy, on a real log."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +16,9 @@ from riskd.learn.tune.page import page
 from riskd.learn.tune.tune import Tuned, propose
 from riskd.policy import Policy
 from riskd.policy.load import SHIPPED, load, parse
+from tests.command import riskd
 
 TEXT = (SHIPPED / "default.yaml").read_text(encoding="utf-8")
-RISKD = Path(sys.executable).parent / "riskd"
 
 
 @pytest.fixture(scope="module")
@@ -135,11 +133,6 @@ def test_the_page_needs_nothing_else(tuned: Tuned) -> None:
     assert "&lt;b&gt;.yaml" in shown
     assert "+  step_up:" in shown
     assert shown.count("<svg") == 1 + len(tuned.steps)
-
-
-def riskd(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command."""
-    return subprocess.run([RISKD, *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_the_command(simulated: Simulated, policy_file: Path) -> None:
