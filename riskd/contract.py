@@ -23,6 +23,7 @@ from pydantic import (
 
 LAST_SECOND = 20_000_000_000
 """In the year 2603; a larger number of seconds since 1970 is one of milliseconds."""
+NUMERIC = tuple("+-.0123456789")
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 Text = Annotated[str, StringConstraints(max_length=256, min_length=1, pattern=PRINTABLE)]
 ShortText = Annotated[str, StringConstraints(max_length=64, min_length=1, pattern=PRINTABLE)]
@@ -30,7 +31,7 @@ ShortText = Annotated[str, StringConstraints(max_length=64, min_length=1, patter
 
 def _in_seconds(value: object) -> object:
     """Let through what pydantic may read as a time; it would take `"1764000000"`, and milliseconds, as well."""
-    if isinstance(value, str) and value[4:5] != "-":
+    if isinstance(value, str) and value[:1] in NUMERIC and value[4:5] != "-":
         raise ValueError("must be an RFC 3339 time or a number of seconds since 1970")
     if isinstance(value, int | float) and abs(value) > LAST_SECOND:
         raise ValueError("must be seconds since 1970, not milliseconds")

@@ -3,6 +3,7 @@
 Nothing is ever unpickled, and the runtime gets the very bytes that were verified.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -35,7 +36,10 @@ def current_version(models: Path) -> str:
     path = models / CURRENT_FILE
     text = _read(path, 64).decode("ascii", errors="replace").strip()
     if not VERSION_PATTERN.match(text):
-        raise ModelError(f"{path}: {text!r} is no model version (YYYYMMDD-<8 hex digits>)")
+        raise ModelError(
+            f"{path}: {text!r} is no model version (YYYYMMDD-<8 hex digits>); remove the file and choose one of "
+            "`riskd models list`: riskd models promote VERSION --force --reason …"
+        )
     return text
 
 
@@ -115,7 +119,9 @@ def _try_out(model: Model, path: Path) -> None:
 def _read(path: Path, limit: int) -> bytes:
     """Read a whole file; raises ModelError where it is missing, unreadable, empty or larger than `limit` bytes."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(
+            os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb"
+        ) as file:  # no pipe is waited for
             raw = file.read(limit + 1)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from error

@@ -6,10 +6,12 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from riskd.anomaly.load import current_version
 from riskd.learn.contest import Result
+from riskd.learn.evaluate.scan import printable
 from riskd.learn.sift import Kinds
 from riskd.learn.train import Trained
 from riskd.learn.truth import HONEST, read_truth
@@ -84,8 +86,8 @@ def _table(results: Sequence[Result], attacks: int) -> Table:
     if results[0].auc is not None:
         table.add_row("AUC", *(f"{one.auc:.3f}" for one in results if one.auc is not None))
     for kind in results[0].catch:
-        name = "caught" if kind == "all" else f"  {kind}"
-        table.add_row(name, *(f"{100 * one.catch[kind]:.1f} %" for one in results))
+        name = "caught" if kind == "all" else f"  {printable(kind)}"
+        table.add_row(escape(name), *(f"{100 * one.catch[kind]:.1f} %" for one in results))
     return table
 
 

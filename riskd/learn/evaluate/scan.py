@@ -127,7 +127,7 @@ def _number(numbers: dict[str, int], name: str | None) -> int:
     return numbers.setdefault(UNKNOWN if name is None else printable(name), len(numbers))
 
 
-def printable(name: str) -> str:
+def printable(name: str, longest: int = _LONGEST) -> str:
     """Return a name that may be shown: no longer than it should be, nothing in it that a terminal obeys."""
-    name = name[:_LONGEST]
+    name = name[:longest]
     return name if name.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)

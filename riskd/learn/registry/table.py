@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from riskd.learn.evaluate.scan import printable
 from riskd.learn.registry.compare import Compared
 from riskd.learn.registry.gate import Paired
 from riskd.learn.registry.history import Entry
@@ -49,7 +50,7 @@ def show_one(shown: Shown, console: Console) -> None:
             rows.append((name.replace("_", " "), value))
     rows.append(("made with", ", ".join(f"{name} {number}" for name, number in manifest["versions"].items())))
     for name, value in rows:
-        table.add_row(name, escape(str(value)))
+        table.add_row(name, escape(printable(str(value), 1000)))
     table.add_section()
     for name, value in sorted(manifest["metrics"].items()):
         table.add_row(name.replace("_", " "), f"{value:.6g}")
@@ -88,7 +89,7 @@ def show_compared(compared: Compared, console: Console) -> None:
         table.add_column(name, justify="right")
     table.add_row(*_rate("attacks caught", verdict.catch, 100, " %"))
     for kind, paired in verdict.kinds.items():
-        table.add_row(*_rate(f"  {escape(kind)}", paired, 100, " %"))
+        table.add_row(*_rate(f"  {escape(printable(kind))}", paired, 100, " %"))
     table.add_row(*_rate("false alarms, 1,000 subject-days", verdict.alarms, 1000, ""))
     odd = ["no model" if share is None else f"{100 * share:.2f} %" for share in verdict.odd]
     table.add_row("anomaly score of .99 or more", *odd, "")
