@@ -52,7 +52,7 @@ check: $(STAMP)  ## format, lint, types, layers
 	$(BIN)/lint-imports
 
 test: $(STAMP)  ## all tests that need nothing but pip
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not real'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not real'  # two processes fill two cores
 
 test-real: $(STAMP)  ## tests on local clusters (Valkey, Spark) and real city data, and the soak (needs npm, Java)
 	@command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq npm >/dev/null; } \
