@@ -24,6 +24,7 @@ from own_policy import VALUES, own_policy
 from rich.console import Console
 from rich.table import Table
 from servers import LOAD_CORE, ROOT, SERVER_CORE, Server, Used, riskd, tcp_store, uvicorn_app
+from three_parts import three_parts
 
 ROUNDS = 5
 ROUND_S = 4.0
@@ -98,11 +99,12 @@ def start_all(stack: ExitStack, work: Path, models: Path) -> list[Variant]:
     echo = Target(port, "/echo")
     variants.append(Variant("(a) bare FastAPI echo", server, echo, Attempts(begin), decides=False))
 
-    for name, environment in (
-        ("(b1) riskd, embedded store", {}),
-        (f"(b2) riskd, {store_is} over TCP", {"RISKD_REDIS_URL": f"redis://127.0.0.1:{store_port}/0"}),
+    for name, environment, model in (
+        ("(b1) riskd, embedded store", {}, models),
+        (f"(b2) riskd, {store_is} over TCP", {"RISKD_REDIS_URL": f"redis://127.0.0.1:{store_port}/0"}, models),
+        ("(b3) b1, a model with a head", {}, three_parts(work)),
     ):
-        server, port, key = stack.enter_context(riskd(environment, work / name[1:3], models))
+        server, port, key = stack.enter_context(riskd(environment, work / name[1:3], model))
         if environment:
             server.store_pid = store.process.pid
         variant = Variant(name, server, Target(port, "/decide", key), Attempts(begin))
@@ -159,7 +161,7 @@ def markdown(shown: Table) -> str:
 
 def notes(variants: list[Variant], evaluate: tuple[float, bool], ready_s: float) -> list[str]:
     """Say in sentences what the table cannot."""
-    floor, embedded, _, day, plain, own = (median(variant.cpu_us()) for variant in variants)
+    floor, embedded, _, headed, day, plain, own = (median(variant.cpu_us()) for variant in variants)
     body = variants[0].attempts.next()
     requests = sum(done.statuses[200] for variant in variants for done, _ in variant.rounds)
     degraded = sum(done.degraded for variant in variants for done, _ in variant.rounds)
@@ -167,6 +169,7 @@ def notes(variants: list[Variant], evaluate: tuple[float, bool], ready_s: float)
     outcomes = " ".join(f"{variant.name[:4].strip()}: {variant.outcomes()}." for variant in variants if variant.decides)
     return [
         f"(b1) takes {embedded / floor:.2f} x the floor (bound 2.0) and 1/{day / embedded:.0f} of (c) (bound 1/20).",
+        f"With likelihood core, forest and head in the model (b3) takes {headed / floor:.2f} x the floor (bound 2.0).",
         f"Thirty signals and ten velocities of a policy's own (d2) add {own / plain - 1:.0%} to (d1) (bound 30 %).",
         f"`evaluate` in process, {judged}: {evaluate[0]:.0f} µs (bound 70). Ready in {ready_s:.2f} s (bound 2).",
         f"{CONNECTIONS} connections, the same bodies of {len(body)} bytes for all, and five attributes in (d).",

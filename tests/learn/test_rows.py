@@ -135,16 +135,26 @@ def test_memory_is_bounded_by_the_sample_and_not_by_the_log() -> None:
         sample.take(batch)
         sample.take([outcome(record, Reported.LOGIN_SUCCEEDED, confirms=True) for record in batch])
         assert len(sample._rows) <= 200
-        assert len(sample._told) <= 4 * 200
+        assert len(sample._told) <= 64 * 200
         assert len(sample._attacks) <= ATTACK_SAMPLE
     assert 100 <= len(sample.rows()) <= 200
+
+
+def test_a_flood_that_fails_takes_no_row_away() -> None:
+    """Thirty failed logins of an attack for each honest one leave the sample as it is."""
+    honest, end = [decision(n, at=BEGIN) for n in range(100)], decision(24 * 60)
+    flood = [decision(1000 + n, at=BEGIN, subject=f"victim-{n}", ip=f"{n}", device=f"{n}") for n in range(3000)]
+    sample = TrustedSample(200)
+    failed = [line for one in flood for line in (one, outcome(one, Reported.LOGIN_FAILED))]
+    sample.take([*honest, *failed, end])
+    assert len(sample.rows()) == 100
 
 
 def test_words_about_decisions_that_never_come_are_bounded_too() -> None:
     """A log of outcomes alone holds nothing beyond its bound."""
     sample = TrustedSample(50)
     sample.take(outcome(decision(n), Reported.LOGIN_SUCCEEDED, confirms=True) for n in range(5000))
-    assert len(sample._told) <= 4 * 50
+    assert len(sample._told) <= 64 * 50
 
 
 def test_the_same_decision_twice_is_one_row() -> None:
