@@ -28,6 +28,7 @@ from tests.store.servers import Server
 
 BUDGET_S = 0.3
 """The store's deadline in tests: far above what a busy machine needs, so that only real faults degrade an answer."""
+DEADLINES = {"store": f"{BUDGET_S * 1000:.0f}ms", "decision": "2s"}
 PATIENCE_S = 15.0
 STORE_OPTIONS = ("--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "local")
 
@@ -46,7 +47,7 @@ class Rig:
         self.policy = home / "riskd.yaml"
         shutil.copyfile(SHIPPED / "default.yaml", self.policy)
         self.amend(
-            **{"anomaly": {"missing": "rules_only"}, "deadlines": {"store": f"{BUDGET_S * 1000:.0f}ms"}} | policy
+            **{"anomaly": {"missing": "rules_only"}, "deadlines": DEADLINES} | policy
         )
         scopes = ["decide", "outcome", "policy", "admin"]
         self.key = create_key(self.data / "secrets" / "keys.json", "tests", scopes, now=datetime.now(UTC)).text
