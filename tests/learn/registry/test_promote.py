@@ -1,12 +1,14 @@
 """Promotion and the way back: only through the gates or with a reason, written down first, and followed by CURRENT."""
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from riskd.anomaly.artifact import CURRENT_FILE, MANIFEST_FILE
 from riskd.anomaly.load import load_manifest
 from riskd.errors import ConfigError, ModelError
 from riskd.learn.publish import CARD_FILE, named, publish
@@ -175,3 +177,25 @@ def test_models_are_listed_with_their_standing(shelf: Shelf) -> None:
     assert "population" not in shown.manifest
     with pytest.raises(ModelError, match="not a model manifest"):
         show_model(shelf.models, broken, unsigned)
+
+
+def test_a_pipe_is_no_manifest(shelf: Shelf) -> None:
+    """Nobody waits for what will never be written: the version is listed as one that would be refused."""
+    version = shelf.put(1)
+    manifest = shelf.models / version / MANIFEST_FILE
+    manifest.unlink()
+    os.mkfifo(manifest)
+    with pytest.raises(ModelError, match="empty"):
+        load_manifest(shelf.models, version)
+
+
+@pytest.mark.parametrize("content", ["../../etc", ""])
+def test_a_damaged_current_says_the_way_out(shelf: Shelf, content: str) -> None:
+    """What CURRENT says is followed nowhere; without the file any version can be made current by force."""
+    version = shelf.put(1)
+    (shelf.models / CURRENT_FILE).write_text(content)
+    with pytest.raises(ModelError, match="CURRENT"):
+        promote(shelf.models, version, None, now=NOW, by="ada", force=True)
+    (shelf.models / CURRENT_FILE).unlink()
+    assert promote(shelf.models, version, None, now=NOW, by="ada", force=True).version == version
+    assert shelf.current == version
