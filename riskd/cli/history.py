@@ -225,6 +225,7 @@ def _imported(done: "Imported") -> dict[str, Any]:
         "passed_over": reading.passed_over,
         "unusable": dict(reading.unusable),
         "mended": dict(reading.mended),
+        "mended_rows": reading.mended_rows,
         "judged": {what: dict(counts) for what, counts in done.judged.items()},
     }
 
@@ -235,8 +236,11 @@ def _show_import(done: "Imported") -> None:
     typer.echo(f"{done.decisions:,} attempts{span} judged, in {done.log}")
     if reading.passed_over:
         typer.echo(f"{reading.passed_over:,} lines are about something else")
-    for word, counts in (("unusable", reading.unusable), ("mended", reading.mended)):
-        typer.echo(f"{word}: {sum(counts.values()):,}")
+    for word, rows, counts in (
+        ("unusable", reading.unusable.total(), reading.unusable),
+        ("mended", reading.mended_rows, reading.mended),
+    ):
+        typer.echo(f"{word}: {rows:,}")
         for why, count in counts.most_common():
             typer.echo(f"  {count:,}: {why}")
     table = Table(show_edge=False)

@@ -4,7 +4,6 @@ JSON lines may be plain or compressed (.gz, .bz2, .zst, .lz4); Parquet is as `ri
 read line by line, by whichever process or machine gets to do it: what names it travels, what opens it does not.
 """
 
-import gzip
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +19,7 @@ from typing import Any, BinaryIO, cast
 from msgspec import Struct
 
 from riskd.errors import ConfigError
-from riskd.record.files import compressed, log_file, log_files, open_file
+from riskd.record.files import compressed, log_file, log_files, open_file, open_path
 from riskd.record.parquet import PARQUET
 from riskd.record.parquet import lines as parquet_lines
 from riskd.record.reader import ReadReport, whole_lines
@@ -50,13 +49,8 @@ class Source(Struct, frozen=True):
                 return cast("BinaryIO", self.system.open_input_file(self.path))
             return _detected(self.system, self.path)
         path = Path(self.path)
-        if (file := log_file(path)) is not None:  # it may be compressed at any moment
-            return open_file(file)
-        if path.suffix == ".gz":
-            return cast("BinaryIO", gzip.open(path))
-        if path.name.endswith(_JSON_LINES[2:]):
-            return _detected(_filesystems().LocalFileSystem(), self.path)
-        return path.open("rb")
+        file = log_file(path)  # one of the service's own may be compressed at any moment
+        return open_path(path) if file is None else open_file(file)
 
     def may_hold(self, since: datetime | None, until: datetime | None) -> bool:
         """Whether a record with `since` ≤ time < `until` may be inside; only the service's own names tell."""
@@ -121,21 +115,8 @@ def sources(asked: Sequence[str | Path]) -> list[Source]:
 
 
 def log_sources(log: Sequence[Path]) -> list[Path]:
-    """Return the files of a log: those named, and of each folder its log files, or else its Parquet files.
-
-    A folder may also be the one that holds `log/`. Raises ConfigError where there are none.
-    """
-    found: list[Path] = []
-    for path in log:
-        if path.is_file():
-            found.append(path)
-            continue
-        folder = path / "log" if (path / "log").is_dir() else path
-        inside = [file.path for file in log_files(folder)] or sorted(folder.glob(f"*{PARQUET}"))
-        if not inside:
-            raise ConfigError(f"{path}: no decision log is there")
-        found.extend(inside)
-    return found
+    """Return the files of a log on this machine, in the same order and of the same folders as `sources` does."""
+    return [Path(source.path) for source in sources([str(path) for path in log])]
 
 
 def _local(text: str) -> list[Source]:
@@ -160,8 +141,11 @@ def _of_path(path: Path) -> Source:
     file = log_file(path)
     if file is None:
         return Source(str(path), path.stat().st_size, str(path.absolute()))
-    there = file.path if file.path.exists() else compressed(file.path)
-    return Source(str(file.path), there.stat().st_size, str(file.path.absolute()))
+    try:
+        size = file.path.stat().st_size
+    except FileNotFoundError:  # compressed, perhaps since it was listed
+        size = compressed(file.path).stat().st_size
+    return Source(str(file.path), size, str(file.path.absolute()))
 
 
 def _remote(uri: str) -> list[Source]:

@@ -12,8 +12,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
+
+from riskd.errors import ConfigError
 
 MAX_AGE = timedelta(hours=24)
 """The longest span of one file."""
@@ -22,6 +26,9 @@ SLACK = timedelta(seconds=60)
 set back."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+_OF_OTHERS = (".bz2", ".zst", ".lz4")
+"""Endings of compressed files that riskd reads and never writes."""
+_BUFFER = 1 << 20
 _NAME = re.compile(r"^riskd-(\d{8}T\d{6}Z)-\d{1,10}-\d{1,10}\.jsonl(\.gz)?$")
 _OPENED = "%Y%m%dT%H%M%SZ"
 
@@ -70,9 +77,22 @@ def log_files(directory: Path) -> list[LogFile]:
 def open_file(file: LogFile) -> BinaryIO:
     """Open for reading, plain or compressed; raises OSError."""
     try:
-        return file.path.open("rb")
+        return open_path(file.path)
     except FileNotFoundError:  # compressed, perhaps since it was listed
-        return cast("BinaryIO", gzip.open(compressed(file.path), "rb"))
+        return open_path(compressed(file.path))
+
+
+def open_path(path: Path) -> BinaryIO:
+    """Open a file of any name for reading, decompressed as its ending says; raises OSError, ConfigError."""
+    if path.suffix == ".gz":
+        return cast("BinaryIO", gzip.open(path))
+    if path.suffix in _OF_OTHERS:
+        try:
+            stream = import_module("pyarrow").input_stream(str(path), compression="detect")
+        except ModuleNotFoundError:
+            raise ConfigError(f"{path}: needs pyarrow: pip install 'riskd[learn]'") from None
+        return BufferedReader(stream, _BUFFER)
+    return path.open("rb")
 
 
 def compressed(path: Path) -> Path:

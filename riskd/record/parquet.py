@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from riskd.errors import ConfigError
-from riskd.record.schema import DecisionRecord, LineError, Record, decode
+from riskd.record.schema import MAX_LINE, DecisionRecord, LineError, Record, decode
 
 PARQUET = ".parquet"
 ROWS = 8_192
 """Rows of a group: some 20 MB, which is what a reader or writer holds."""
 LINE = "line"
 _BUFFER = 1 << 20
+_TOGETHER = 16
+"""Rows read at once: a few bytes of a file may stand for many long values, and what is read at once is held."""
 
 
 class Exported:
@@ -63,15 +65,24 @@ def lines(path: Path | BinaryIO) -> Iterator[bytes]:
     Raises OSError for a file that cannot be read, ValueError for one that is no such log.
     """
     pa, pq = _pyarrow()
-    # Buffered: else all the column of a row group is read at once, and another writer's may be as long as the log. As a
-    # dictionary where the file has one: a few bytes may stand for a thousand times the same long line.
-    try:
-        opened = pq.ParquetFile(path, buffer_size=_BUFFER, read_dictionary=[LINE])
-    except KeyError:
-        raise ValueError(f"{path}: no column {LINE!r}: not a decision log") from None
-    with opened as file:
-        for batch in file.iter_batches(batch_size=ROWS // 8, columns=[LINE], use_threads=False):
+    # Buffered: else all the column of a row group is read at once, and another writer's may be as long as the log.
+    with pq.ParquetFile(path, buffer_size=_BUFFER) as file:
+        _refuse_others(path, file.metadata)
+        for batch in file.iter_batches(batch_size=_TOGETHER, columns=[LINE], use_threads=False):
             yield from (line + b"\n" for line in _plain(pa, batch.column(0)))
+
+
+def _refuse_others(path: Path | BinaryIO, said: Any) -> None:  # noqa: ANN401 - pyarrow's
+    """Raise ValueError for a file without lines, and for one whose lines are longer than any record's.
+
+    Pages of such would be held whole, however few bytes of the file they are.
+    """
+    columns = [number for number in range(said.num_columns) if said.schema.column(number).path == LINE]
+    if not columns:
+        raise ValueError(f"{path}: no column {LINE!r}: not a decision log")
+    for group in map(said.row_group, range(said.num_row_groups)):
+        if group.column(columns[0]).total_uncompressed_size > _BUFFER + MAX_LINE * group.num_rows:
+            raise ValueError(f"{path}: lines longer than {MAX_LINE:,} bytes: not a decision log")
 
 
 def _plain(pa: Any, column: Any) -> Iterator[bytes]:  # noqa: ANN401 - pyarrow's

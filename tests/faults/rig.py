@@ -46,9 +46,7 @@ class Rig:
         self.errors = home / "stderr"
         self.policy = home / "riskd.yaml"
         shutil.copyfile(SHIPPED / "default.yaml", self.policy)
-        self.amend(
-            **{"anomaly": {"missing": "rules_only"}, "deadlines": DEADLINES} | policy
-        )
+        self.amend(**{"anomaly": {"missing": "rules_only"}, "deadlines": DEADLINES} | policy)
         scopes = ["decide", "outcome", "policy", "admin"]
         self.key = create_key(self.data / "secrets" / "keys.json", "tests", scopes, now=datetime.now(UTC)).text
         self.environment: dict[str, str] = {}

@@ -14,9 +14,10 @@ import pytest
 from riskd.errors import ConfigError
 from riskd.learn.blocks import Local, Log
 from riskd.learn.sift import Sift
-from riskd.learn.sources import Reading, lines_of, sources
+from riskd.learn.sources import Reading, lines_of, log_sources, sources
 from riskd.record.files import name
 from riskd.record.parquet import export
+from riskd.record.reader import ReadReport, read
 from riskd.record.schema import MAX_LINE, decode, encode, encode_lines
 from tests.learn.logs import BEGIN, decision
 from tests.learn.s3 import served
@@ -66,6 +67,27 @@ def test_a_folder_is_its_log_files(log: Path) -> None:
     """A folder that the service writes to stands for the service's files, as for replay; also named by its parent."""
     named = (log, log.parent, f"file://{log}", f"file://{log.parent}")
     assert [len(ids(one)[0]) for one in named] == [20] * 4
+
+
+@pytest.mark.parametrize(
+    "name_of", ["x.jsonl", "x.jsonl.gz", "x.jsonl.bz2", "x.jsonl.zst", "x.jsonl.lz4", "day=1/x.parquet"]
+)
+def test_what_is_a_log_for_one_command_is_one_for_all(tmp_path: Path, name_of: str) -> None:
+    """A folder of files under other names holds the same records for who reads blocks and who reads in order."""
+    path = tmp_path / name_of
+    path.parent.mkdir(exist_ok=True)
+    codec = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}.get(path.suffix)
+    if path.suffix == ".parquet":
+        export(LINES.splitlines(keepends=True), path)
+    elif codec:
+        with pa.CompressedOutputStream(str(path), codec) as out:
+            out.write(LINES)
+    else:
+        path.write_bytes(LINES)
+    report = ReadReport()
+    assert list(read(log_sources([tmp_path]), report=report)) == RECORDS
+    assert not report.refused
+    assert ids(tmp_path) == ([record.decision_id for record in RECORDS], Counter())
 
 
 @pytest.mark.parametrize("remote", [False, True])

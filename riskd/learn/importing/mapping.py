@@ -2,7 +2,6 @@
 
 import collections.abc
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -116,10 +115,10 @@ class Mapping:
         if found:
             raise PolicyError(self._source, located(self._text, found[:MAX_MISTAKES], len(found)))
 
-    def row(self, values: Values, now: float, *, vouch: bool, mended: Counter[str]) -> Row:
+    def row(self, values: Values, now: float, *, vouch: bool, lost: list[str]) -> Row:
         """Return the attempt a row tells of; raises Unusable.
 
-        An attribute that is not of the kind the policy declares is left out, which is unknown, and counted in `mended`.
+        An attribute that is not of the kind the policy declares is left out, which is unknown, and noted in `lost`.
         """
         found: dict[str, Any] = dict(self.file.always)
         for column, field in self.file.columns.items():
@@ -132,7 +131,7 @@ class Mapping:
                 found[field] = read_attribute(found[field], self._kinds[field])
             except ValueError:
                 del found[field]
-                mended[f"{field}: no {self._kinds[field]}"] += 1
+                lost.append(f"{field}: no {self._kinds[field]}")
         if TIME not in found:
             raise Unusable("time: is missing")
         found.setdefault("action.name", "login")
@@ -235,12 +234,13 @@ def mapped_rows(
 
 def _rows(found: Iterator[Values], mapping: Mapping, reading: Reading, now: float, *, vouch: bool) -> Iterator[Row]:
     for values in found:
+        lost: list[str] = []
         try:
-            row = mapping.row(values, now, vouch=vouch, mended=reading.mended)
+            row = mapping.row(values, now, vouch=vouch, lost=lost)
         except Unusable as unusable:
             reading.unusable[unusable.reason] += 1
         else:
-            reading.rows += 1
+            reading.take(lost)
             yield row
 
 

@@ -31,10 +31,13 @@ LESSON: Final = 500
 """Outcomes of one subject that are taught at a time."""
 _TABLES = (
     "CREATE TABLE decision (base TEXT PRIMARY KEY, token TEXT, request TEXT, attempt BLOB) WITHOUT ROWID",
-    "CREATE TABLE event (base TEXT, at REAL, outcome TEXT, verdict INT)",
+    "CREATE TABLE event (base TEXT, at REAL, outcome TEXT, verdict INT, UNIQUE (base, outcome))",
     "CREATE TABLE subject (token TEXT PRIMARY KEY, hash TEXT) WITHOUT ROWID",
     "CREATE TABLE told (id TEXT PRIMARY KEY, hash TEXT) WITHOUT ROWID",
 )
+_EVENT = """INSERT INTO event VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET at = min(at, excluded.at)"""
+"""A log and its copy tell a thing once."""
 _MAP_TOLD = """INSERT OR IGNORE INTO subject
     SELECT decision.token, told.hash FROM told JOIN decision ON {column} = told.id"""
 _UNMAPPED = """SELECT count(DISTINCT decision.token), count(*) FROM event JOIN decision USING (base)
@@ -97,7 +100,7 @@ class Plan:
                 continue
             if outcome in TELLING or confirms(outcome, verdict):
                 row = (base, at, outcome.value, int(verdict))
-                self._file.execute("INSERT INTO event VALUES (?, ?, ?, ?)", row)
+                self._file.execute(_EVENT, row)
         self._file.execute("COMMIT")
 
     def map_held(self, pairs: Iterable[Held]) -> None:

@@ -57,17 +57,19 @@ def rba_rows(
     )
 
 
-_Reader = Callable[[Values, Reading, float], Row]
+_Reader = Callable[[Values, list[str], float], Row]
+"""Makes a row; notes what of it was lost."""
 
 
 def _rows(table: Table, reader: _Reader, reading: Reading, now: float) -> Iterator[Row]:
     for values in table.rows():
+        lost: list[str] = []
         try:
-            row = reader(values, reading, now)
+            row = reader(values, lost, now)
         except Unusable as unusable:
             reading.unusable[unusable.reason] += 1
         else:
-            reading.rows += 1
+            reading.take(lost)
             yield row
 
 
@@ -80,8 +82,8 @@ class _Published:
         """Seconds into the hour of the row before."""
         self._strict = strict
 
-    def row(self, values: Values, reading: Reading, now: float) -> Row:
-        """Return a row; raises Unusable."""
+    def row(self, values: Values, lost: list[str], now: float) -> Row:
+        """Return a row, and note in `lost` what is guessed of it; raises Unusable."""
         time, whole = self._time(values["Login Timestamp"])
         who = values["User ID"].strip()
         rounded = who not in NOBODY and _ROUNDED.fullmatch(who) is not None
@@ -91,7 +93,11 @@ class _Published:
             raise Unusable("User ID: rounded")
         succeeded = _flag(values, "Login Successful")
         attack, takeover = _flag(values, "Is Attack IP"), _flag(values, "Is Account Takeover")
-        row = make_row(
+        if not whole:
+            lost.append("Login Timestamp: lost its hour")
+        if rounded:
+            lost.append("User ID: rounded, may stand for several people")
+        return make_row(
             time,
             _body(
                 None if who in NOBODY else who,
@@ -112,11 +118,6 @@ class _Published:
                 _said(values["Device Type"]),
             ),
         )
-        if not whole:
-            reading.mended["Login Timestamp: lost its hour"] += 1
-        if rounded:
-            reading.mended["User ID: rounded, may stand for several people"] += 1
-        return row
 
     def _time(self, text: str) -> tuple[float, bool]:
         """Return the instant, and whether the row itself says all of it."""
@@ -138,7 +139,7 @@ class _Published:
         return at.timestamp(), True
 
 
-def _freeman(values: Values, _reading: Reading, now: float) -> Row:
+def _freeman(values: Values, _lost: list[str], now: float) -> Row:
     """Return a row in the columns of the published code: successful logins, an attacker's marked."""
     attack = _flag(values, "attack")
     return make_row(

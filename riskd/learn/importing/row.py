@@ -1,6 +1,7 @@
 """One attempt as another system wrote it down, and what is counted while such are read."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -56,7 +57,15 @@ class Reading(Struct):
     unusable: Counter[str] = field(default_factory=Counter)
     """Rows left out, by what is wrong with them."""
     mended: Counter[str] = field(default_factory=Counter)
-    """Rows taken though something of them was lost, by what."""
+    """Rows taken though something of them was lost, by what; a row that lost two things is under both."""
+    mended_rows: int = 0
+    """Such rows, each once."""
+
+    def take(self, lost: Sequence[str]) -> None:
+        """Count a row that is an attempt, and what of it was lost."""
+        self.rows += 1
+        self.mended.update(lost)
+        self.mended_rows += bool(lost)
 
 
 def make_row(

@@ -224,6 +224,21 @@ async def test_a_fraud_is_not_taught(world: World, make_request: Make, tmp_path:
     assert history.reported_age_s == pytest.approx(4 * 86_400 + 3600)
 
 
+async def test_a_log_and_its_copy_are_one(world: World, make_request: Make, tmp_path: Path) -> None:
+    """A file that lies in two folders is taught once: each report, each success."""
+    made = await world.logins(make_request, range(9, 5, -1))
+    report = OutcomeReport(decision_id=made[1].decision_id, outcome=Reported.CONFIRMED_FRAUD)
+    await world.live.outcomes.report(report, now=NOON - timedelta(days=5))
+    world.put_back({})
+    both = tmp_path / "both"
+    both.mkdir()
+    for file in world.live.log.iterdir():
+        for name in ("one", "two"):
+            (both / f"{name}-{file.name}").write_bytes(file.read_bytes())
+    done = await world.fill(both, told=whose(tmp_path, {made[0].decision_id: "alice"}))
+    assert (done.decisions, done.confirmed, done.reports) == (4, 4, 1)
+
+
 async def test_a_log_of_strangers_teaches_nothing(world: World, make_request: Make) -> None:
     """Decisions that another installation sealed are left out and counted."""
     await world.logins(make_request, range(9, 5, -1))

@@ -132,7 +132,8 @@ def test_attributes_are_of_the_kind_that_the_policy_declares(write: Write) -> No
         "1790000001,far,perhaps,books,0150\n"
         "1790000002,nan,,books,\n"
         "1790000003,,no,,\n"
-        f"1790000004,{'9' * 400},1,books,1\n",
+        f"1790000004,{'9' * 400},1,books,1\n"
+        "1,far,yes,books,1\n",
     )
     reading = Reading()
     kinds = {"km": "number", "own": "flag", "shop": "text", "floor": "number", "never": "number"}
@@ -145,7 +146,8 @@ def test_attributes_are_of_the_kind_that_the_policy_declares(write: Write) -> No
         {"floor": 3.0, "own": True, "shop": "books", "zip": "1"},
     ]
     assert reading.mended == {"context.attributes.km: no number": 3, "context.attributes.own: no flag": 1}
-    assert not reading.unusable
+    assert reading.mended_rows == 3
+    assert reading.unusable == {"time: before 1990": 1}
 
 
 def test_members_that_are_no_number_are_unknown(write: Write) -> None:

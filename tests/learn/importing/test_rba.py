@@ -29,6 +29,7 @@ def test_damaged_rows_are_mended_and_counted(lossy: Log) -> None:
     assert (reading.lines, reading.rows, lossy.done.decisions) == (2000, 2000, 2000)
     assert reading.mended["Login Timestamp: lost its hour"] == 2000
     assert reading.mended["User ID: rounded, may stand for several people"] == 1333
+    assert reading.mended_rows == 2000
     assert sum(lossy.done.judged["succeeded"].values()) == 1054
     assert lossy.done.first == datetime(2020, 2, 3, 12, 43, 30, 800_000, UTC)
     assert lossy.done.last is not None
