@@ -8,7 +8,7 @@ from pathlib import Path
 from riskd.anomaly.load import load_manifest
 
 RISKD = str(Path(sys.executable).parent / "riskd")
-SUBJECTS, DAYS, SEED = 6000, 60, 3
+SUBJECTS, DAYS, SEED = 6000, 120, 3
 
 
 def three_parts(work: Path) -> Path:
