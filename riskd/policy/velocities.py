@@ -1,8 +1,8 @@
 """Velocities in the policy: how they are declared, what is wrong with a declaration, and what becomes of a sound one.
 
-Of `{name: payouts_24h, count: attempts, per: recipient, window: 24h, limit: 5}` the window is in the name. A velocity is
-a number for expressions, `velocity.payouts_24h`; a `limit` makes it a signal of its own besides, `velocity_payouts_24h`,
-which hits above the limit.
+Of `{name: payouts_24h, count: attempts, per: recipient, window: 24h, limit: 5}` the window is in the name. A velocity
+is a number for expressions, `velocity.payouts_24h`; a `limit` makes it a signal of its own besides,
+`velocity_payouts_24h`, which hits above the limit.
 """
 
 import re
