@@ -29,17 +29,18 @@ from riskd.features.feature import schema_hash
 Vouch = Callable[[Path, bytes, str], object]
 """Raises ModelError unless somebody trusted vouches for an artifact: told its folder, the very bytes of its manifest
 and the digest of its model, once both are read and fit together."""
+_WAY_OUT = "choose one of `riskd models list`: riskd models promote VERSION --force --reason …"
 
 
 def current_version(models: Path) -> str:
     """Return the version that `models/CURRENT` names; raises ModelError where it is missing or names no version."""
     path = models / CURRENT_FILE
-    text = _read(path, 64).decode("ascii", errors="replace").strip()
+    try:
+        text = _read(path, 64).decode("ascii", errors="replace").strip()
+    except ModelError as error:
+        raise ModelError(f"{error}; {_WAY_OUT}") from None
     if not VERSION_PATTERN.match(text):
-        raise ModelError(
-            f"{path}: {text!r} is no model version (YYYYMMDD-<8 hex digits>); remove the file and choose one of "
-            "`riskd models list`: riskd models promote VERSION --force --reason …"
-        )
+        raise ModelError(f"{path}: {text!r} is no model version (YYYYMMDD-<8 hex digits>); {_WAY_OUT}")
     return text
 
 

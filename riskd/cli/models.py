@@ -132,7 +132,7 @@ def promote(
     source = ModelSource.of(where)
     version = version or registry.newest_candidate(source.models)
     vouch, compared, entry = source.vouch(), None, None
-    current = registry.current_or_none(source.models)
+    current = registry.current_or_none(source.models, strict=not force)
     if current == version:
         fail(f"{version} is the current model already")
     if vouch is not None:

@@ -2,8 +2,9 @@
 
 A band is broken when the whole 95 % interval of a share lies outside of it. The seed makes a run repeatable, but not
 its figures certain: another policy catches other ones of some dozens of attacks, and a point estimate would fail builds
-for that. What lies outside by so little that it may be chance is said, and passes; a share of nothing, or of so few
-attempts that no outcome could have broken its band, fails, for it holds nobody to anything.
+for that. What lies outside by so little that it may be chance is said, and passes; a share of nothing, of fewer than
+`LEAST_CASES` subjects, or of so few attempts that no outcome could have broken its band, fails as well, and says that
+it is too few: it holds nobody to anything.
 """
 
 import tempfile
@@ -25,6 +26,8 @@ from riskd.policy import Policy
 
 RATE = 20.0
 """Attacks of each kind per thousand honest logins: enough of them to measure in a world that is played in a minute."""
+LEAST_CASES = 5
+"""Subjects of fewer of whom no band is said to be held or broken: what happens to one of them is no rate."""
 HISTORY_SHARE = 0.5
 """Of the days that are played, those that only build up history."""
 
@@ -52,6 +55,8 @@ class Verdict:
         """How the share stands to its band."""
         least, most = self.band.least or 0.0, 1.0 if self.band.most is None else self.band.most
         low, high = self.share.interval
+        if self.share.cases < LEAST_CASES:
+            return "untold"
         if high < least or low > most:
             return "broken"
         none, all_ = Share(0, self.share.total), Share(self.share.total, self.share.total)

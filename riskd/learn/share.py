@@ -32,6 +32,11 @@ class Share:
         return self.hits / self.total if self.total else 0.0
 
     @property
+    def cases(self) -> int:
+        """How many of those counted are independent of each other."""
+        return self.total
+
+    @property
     def interval(self) -> tuple[float, float]:
         """Wilson's interval (1927); the whole 0..1 when nothing was counted."""
         if not self.total:

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from riskd.anomaly.load import current_version
 from riskd.learn.contest import Result
 from riskd.learn.evaluate.scan import printable
+from riskd.learn.registry.promote import current_or_none
 from riskd.learn.sift import Kinds
 from riskd.learn.train import Trained
 from riskd.learn.truth import HONEST, read_truth
@@ -39,14 +39,16 @@ def show(done: Trained, console: Console) -> None:
     console.print(_head(done), soft_wrap=True)
     console.print(_table(done.contest, training.attacks))
     models = done.folder.parent
-    if current_version(models) == done.version:
-        console.print(f"model {done.version} is current in {models}", soft_wrap=True)
+    current = current_or_none(models, strict=False)
+    if done.kept:
+        console.print(f"this very model lay in {models} before, and was kept as it is", soft_wrap=True)
+    if current == done.version:
+        said = f"is current in {models}"
+    elif current is None:
+        said = f"is a candidate in {models}; none is current: riskd models promote {done.version} --force --reason …"
     else:
-        console.print(
-            f"model {done.version} is a candidate in {models}; {current_version(models)} stays current "
-            f"until `riskd models promote {done.version}`",
-            soft_wrap=True,
-        )
+        said = f"is a candidate in {models}; {current} stays current until `riskd models promote {done.version}`"
+    console.print(f"model {done.version} {said}", soft_wrap=True)
 
 
 def _head(done: Trained) -> str:
@@ -64,7 +66,8 @@ def as_json(done: Trained) -> dict[str, Any]:
     return {
         "version": done.version,
         "folder": str(done.folder),
-        "current": current_version(done.folder.parent) == done.version,
+        "current": current_or_none(done.folder.parent, strict=False) == done.version,
+        "kept": done.kept,
         "rows": done.rows,
         "calibration_rows": done.calibration_rows,
         "metrics": done.metrics,

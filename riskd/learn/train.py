@@ -87,6 +87,8 @@ class Trained:
     """Why there is no supervised head; None when there is one."""
     reads: tuple[str, ...]
     """What the head reads beside the features, as expressions of a policy call it."""
+    kept: bool
+    """Whether this very model lay there before, and was kept."""
 
 
 def train(
@@ -220,10 +222,11 @@ def train(
         training=training,
     )
     manifest = named(manifest)
+    kept = (models / manifest.version).exists()
     folder = publish(models, raw, manifest)
     return Trained(
         manifest.version, folder, sample.decisions, refused.total(), split, len(held_out), measured, training, results,
-        taught.reason, tuple(one.label for one in taught.declared),
+        taught.reason, tuple(one.label for one in taught.declared), kept,
     )  # fmt: skip
 
 

@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 
 from riskd.errors import PolicyError
 from riskd.learn.bands import SHIPPED_BANDS, Band, Bands, Honest, read_bands
+from riskd.learn.evaluate.resample import GROUPS, Resampling
 from riskd.learn.gate import Gated, Verdict, gate
 from riskd.learn.share import Share
 from riskd.learn.simulate.chosen import GATE_NAMES
@@ -111,6 +113,16 @@ def test_a_band_is_broken_when_the_whole_interval_is_outside(hits: int, total: i
     verdict = Verdict("x", Share(hits, total), band)
     assert verdict.status == status
     assert verdict.fails == (status in {"broken", "untold"})
+
+
+@pytest.mark.parametrize(("victims", "status"), [(1, "untold"), (4, "untold"), (10, "broken")])
+def test_one_victim_breaks_no_band(victims: int, status: str) -> None:
+    """Forty attacks on one account that all came through say nothing of the next account, and that is what is said."""
+    total = np.zeros(GROUPS, np.uint32)
+    total[:victims] = 40
+    verdict = Verdict("takeover stopped", Resampling().share(np.zeros_like(total), total), Band(least=0.9))
+    assert verdict.status == status
+    assert verdict.fails
 
 
 def test_the_shipped_bands_are_sound() -> None:

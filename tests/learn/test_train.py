@@ -1,5 +1,7 @@
 """Training end to end on a played world: what it reads, what it says, what it can be made to do."""
 
+import dataclasses
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +12,9 @@ import msgspec
 import numpy as np
 import pytest
 from msgspec.structs import replace
+from rich.console import Console
 
-from riskd.anomaly.artifact import decode_manifest, encode_manifest
+from riskd.anomaly.artifact import CURRENT_FILE, decode_manifest, encode_manifest
 from riskd.anomaly.load import load_manifest, load_model
 from riskd.anomaly.model import Model
 from riskd.contract import Reported
@@ -24,7 +27,7 @@ from riskd.features.velocity import Velocity
 from riskd.learn.declared import Declared, columns
 from riskd.learn.rows import FEWEST
 from riskd.learn.simulate.run import Simulated
-from riskd.learn.told import as_json, kinds
+from riskd.learn.told import as_json, kinds, show
 from riskd.learn.train import Progress, Trained, train
 from riskd.learn.vectors import vectors
 from riskd.policy import Policy
@@ -75,7 +78,7 @@ def test_the_split_is_one_of_time(world: World) -> None:
 
 
 def test_the_manifest_says_all_that_it_takes_to_repeat_it(world: World, simulated: Simulated, tmp_path: Path) -> None:
-    """Read back from disk, its options, files and versions give the same artifact; another option gives another."""
+    """Options, files and versions give the same artifact, which stays as it is; another option gives another."""
     training = load_manifest(world.trained.folder.parent, world.trained.version).training
     assert training == world.trained.training
     assert training is not None
@@ -86,7 +89,7 @@ def test_the_manifest_says_all_that_it_takes_to_repeat_it(world: World, simulate
     log = [file.name for file in training.files]
     done = train(
         log,
-        tmp_path,
+        world.trained.folder.parent,
         now=NOW,
         source="again",
         seed=int(str(options["seed"])),
@@ -97,6 +100,8 @@ def test_the_manifest_says_all_that_it_takes_to_repeat_it(world: World, simulate
     )
     assert done.version == world.trained.version
     assert done.training == training
+    assert (world.trained.kept, done.kept) == (False, True)
+    assert load_manifest(done.folder.parent, done.version).source == "a test"
     assert make(log, tmp_path, seed=2).version != done.version
 
 
@@ -125,6 +130,20 @@ def test_it_is_held_against_simple_rivals(world: World) -> None:
     said = json.loads(json.dumps(as_json(world.trained)))
     assert said["metrics"]["ecod_auc"] == metrics["ecod_auc"]
     assert said["training"]["left_out"]["denied"] > 0
+
+
+def test_what_is_told_is_for_a_terminal(world: World, tmp_path: Path) -> None:
+    """A kind of attack with an escape in its name is shown without; what is current, or that nothing is, is said."""
+    rigged = [dataclasses.replace(one, catch={**one.catch, "st\x1b[2Juf": 0.5}) for one in world.trained.contest]
+    again = dataclasses.replace(world.trained, contest=rigged, kept=True)
+    heard = io.StringIO()
+    show(again, Console(file=heard, width=160))
+    assert "st\N{REPLACEMENT CHARACTER}[2Juf" in heard.getvalue()
+    assert "\x1b" not in heard.getvalue()
+    assert f"was kept as it is\nmodel {again.version} is current in " in heard.getvalue()
+    (tmp_path / CURRENT_FILE).write_text("../../etc")
+    show(dataclasses.replace(again, folder=tmp_path / again.version), Console(file=heard, width=160))
+    assert f"none is current: riskd models promote {again.version} --force" in heard.getvalue()
 
 
 def test_a_truth_measures_and_does_not_teach(world: World, simulated: Simulated, tmp_path: Path) -> None:

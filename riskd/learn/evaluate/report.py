@@ -35,7 +35,8 @@ class Group:
     """Attacks stepped up or denied, attempt by attempt."""
     burden: str
     """`more` or `less` where honest attempts are stopped more or less often than all others together, beyond chance:
-    the interval of the difference, over subjects, leaves out 0; `even` where it does not."""
+    the interval of the difference, over subjects, leaves out 0; `even` where it does not, or where fewer than five
+    people were stopped on either side."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,17 @@ class Resampled(Share):
 
     low: float
     high: float
+    groups: int
+    """Groups of subjects that were counted."""
+
+    @property
+    def cases(self) -> int:
+        """Groups of subjects: what one of them does over and over is one case."""
+        return self.groups
 
     @property
     def interval(self) -> Interval:
-        """The interval: the bootstrap's, or Wilson's over groups of subjects where all or nothing was hit."""
+        """The interval: the bootstrap's, or Wilson's over groups of few subjects, or where all or nothing was hit."""
         return self.low, self.high
 
 
@@ -84,7 +91,7 @@ class Resampling:
         else:  # to redraw few, or what is all alike, would say the same again and again
             low, high = Share(round(groups * hit / max(of, 1)), groups).interval
             low, high = min(low, hit / of if of else low), max(high, hit / of if of else high)
-        return Resampled(hit, of, low, high)
+        return Resampled(hit, of, low, high, groups)
 
 
 def ends(values: npt.NDArray[np.floating]) -> Interval:

@@ -55,7 +55,7 @@ def list_models(models: Path, signature: Callable[[Path], str], vouch: Vouch | N
     `signature` tells whose signature lies in a version's folder, `vouch` whether it is needed.
     """
     manifests = {version: _manifest(models, version) for version in versions(models)}
-    current = current_or_none(models)
+    current = current_or_none(models, strict=False)  # who mends a damaged CURRENT needs the list
     now = manifests.get(current) if current is not None else None
     been = {version for entry in read_history(models) for version in (entry.version, entry.former)}
     listed = [

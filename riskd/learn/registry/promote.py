@@ -23,9 +23,19 @@ from riskd.private_file import locked
 _FAILING = "the current model cannot be changed"
 
 
-def current_or_none(models: Path) -> str | None:
-    """Return the version that CURRENT names, None without such a file; raises ModelError where it names none."""
-    return current_version(models) if (models / CURRENT_FILE).exists() else None
+def current_or_none(models: Path, *, strict: bool = True) -> str | None:
+    """Return the version that CURRENT names, None without such a file.
+
+    Raises ModelError where it names none; if not `strict`, such a file is as good as none.
+    """
+    if not (models / CURRENT_FILE).exists():
+        return None
+    try:
+        return current_version(models)
+    except ModelError:
+        if strict:
+            raise
+        return None
 
 
 def newest_candidate(models: Path) -> str:
@@ -56,8 +66,8 @@ def promote(
 ) -> Entry:
     """Make a model current and write down why; running services take it over.
 
-    `compared` must be about this model and the current one, and its gates passed, unless `force` is set. Raises
-    ConfigError otherwise, ModelError for a model that a service would refuse.
+    `compared` must be about this model and the current one, and its gates passed, unless `force` is set: that is the
+    way out of a damaged CURRENT, too. Raises ConfigError otherwise, ModelError for a model that a service would refuse.
     """
     evidence: dict[str, Any] | None = None
     if compared is not None:
@@ -111,7 +121,7 @@ def _change(
     if not models.is_dir():
         raise ModelError(f"{models}: no models are there; `riskd train` makes one")
     with locked(models / CURRENT_FILE, _FAILING):
-        current = current_or_none(models)
+        current = current_or_none(models, strict=event != "forced")
         version = choose(current)
         load_model(models, MODEL_FEATURES, version, vouch)
         entry = Entry(at=now, event=event, version=version, former=current, by=by, reason=reason, evidence=evidence)

@@ -35,7 +35,9 @@ def show_list(models: Sequence[Listed], console: Console) -> None:
     console.print(table)
     for one in models:
         if one.problem is not None:
-            console.print(f"{one.version} would be refused: {escape(one.problem)}", highlight=False)
+            console.print(f"{one.version} would be refused: {escape(printable(one.problem, 1000))}", highlight=False)
+    if not any(one.standing == "current" for one in models):
+        console.print("None is current; riskd models promote VERSION --force --reason … makes one.", highlight=False)
 
 
 def show_one(shown: Shown, console: Console) -> None:
@@ -62,10 +64,10 @@ def show_one(shown: Shown, console: Console) -> None:
 def history_lines(history: Iterable[Entry]) -> Iterator[str]:
     """Yield a line for each change of the current model."""
     for entry in history:
-        why = f": {escape(entry.reason)}" if entry.reason else ""
-        former = entry.former or "none"
+        why = f": {escape(printable(entry.reason, 2000))}" if entry.reason else ""
+        former, by = (escape(printable(name)) for name in (entry.former or "none", entry.by))
         how = _FROM[entry.event]
-        yield f"{entry.at:%Y-%m-%d %H:%M} UTC  {former} → {entry.version}, {how}, by {escape(entry.by)}{why}"
+        yield f"{entry.at:%Y-%m-%d %H:%M} UTC  {former} → {escape(printable(entry.version))}, {how}, by {by}{why}"
 
 
 def show_compared(compared: Compared, console: Console) -> None:

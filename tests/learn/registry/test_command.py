@@ -1,6 +1,7 @@
 """`riskd models`, as a person calls it."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from riskd.anomaly.artifact import CURRENT_FILE, MANIFEST_FILE
 from riskd.cli import main
 from riskd.cli.root import console
 from riskd.learn.registry.history import read_history
@@ -121,6 +123,35 @@ def test_a_mistake_is_one_clear_line(riskd: Riskd, shelf: Shelf, words: tuple[st
     assert done.stderr.startswith("riskd: ")
     assert len(done.stderr.strip().splitlines()) == 1
     assert shelf.current == first
+
+
+def test_nothing_that_a_terminal_obeys_is_printed(riskd: Riskd, shelf: Shelf, world: Simulated, tmp_path: Path) -> None:
+    """Escapes in a manifest, in the history and in the kinds of a truth are shown as what they are."""
+    first, second = shelf.put(1, CALM, current=True), shelf.put(2, CALM)
+    manifest = shelf.models / second / MANIFEST_FILE
+    manifest.write_text(re.sub(r'"source": ?"[^"]*"', r'"source":"x\\u001b[2Jy"', manifest.read_text()))
+    assert riskd("models", "promote", second, "--force", "--reason", "r\x1b[31m", "--by", "\x1b[2Jme").returncode == 0
+    truth = tmp_path / "truth.jsonl"
+    truth.write_text(world.truth.read_text().replace('"label":"stuffing"', '"label":"st\\u001b[2Juf"'))
+    shown = riskd("models", "show")
+    compared = riskd("models", "compare", first, second, "--log", world.log, "--truth", truth)
+    for done, words in ((shown, ("x\ufffd[2Jy", "by \ufffd[2Jme: r\ufffd[31m")), (compared, ("st\ufffd[2Juf",))):
+        assert done.returncode == 0, done.stderr
+        assert [word for word in words if word not in done.stdout] == []
+        assert "\x1b" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("content", [None, "", "../../etc", "20990101-00000001"])
+def test_without_a_current_model_force_is_the_way_out(riskd: Riskd, shelf: Shelf, content: str | None) -> None:
+    """Whatever is wrong with CURRENT, the list still comes and says how to mend it, and what it says works."""
+    version = shelf.put(1)
+    if content is not None:
+        (shelf.models / CURRENT_FILE).write_text(content)
+    listed = riskd("models", "list")
+    assert (listed.returncode, version in listed.stdout) == (0, True), listed.stderr
+    assert "None is current; riskd models promote VERSION --force --reason" in listed.stdout
+    assert riskd("models", "promote", version, "--force", "--reason", "CURRENT was damaged").returncode == 0
+    assert shelf.current == version
 
 
 def test_an_empty_shelf(riskd: Riskd) -> None:

@@ -189,13 +189,13 @@ def test_a_pipe_is_no_manifest(shelf: Shelf) -> None:
         load_manifest(shelf.models, version)
 
 
-@pytest.mark.parametrize("content", ["../../etc", ""])
-def test_a_damaged_current_says_the_way_out(shelf: Shelf, content: str) -> None:
-    """What CURRENT says is followed nowhere; without the file any version can be made current by force."""
+@pytest.mark.parametrize("content", ["../../etc", "", "20260101-00000001" * 9])
+def test_a_damaged_current_has_a_way_out(shelf: Shelf, content: str) -> None:
+    """What CURRENT says is followed nowhere, and the error says the way out: the list, and a version by force."""
     version = shelf.put(1)
     (shelf.models / CURRENT_FILE).write_text(content)
-    with pytest.raises(ModelError, match="CURRENT"):
-        promote(shelf.models, version, None, now=NOW, by="ada", force=True)
-    (shelf.models / CURRENT_FILE).unlink()
-    assert promote(shelf.models, version, None, now=NOW, by="ada", force=True).version == version
-    assert shelf.current == version
+    with pytest.raises(ModelError, match=r"CURRENT: .*; choose one of .*: riskd models promote VERSION --force"):
+        rollback(shelf.models, now=NOW, by="ada")
+    assert [one.standing for one in list_models(shelf.models, unsigned)] == ["candidate"]
+    entry = promote(shelf.models, version, None, now=NOW, by="ada", force=True)
+    assert (entry.former, shelf.current) == (None, version)
