@@ -1,7 +1,6 @@
 """`riskd tune`: thresholds from the log, as a change to review."""
 
 import sys
-from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,7 @@ from riskd.cli.replay import Logs, Since, Until, instant, write_page
 from riskd.cli.root import AsJson, app, console, fail, print_json, settings
 from riskd.policy.load import load
 from riskd.record.reader import ReadReport, read_lines
-from riskd.record.schema import LineError, Record, decode
+from riskd.record.schema import decode_all
 
 if TYPE_CHECKING:
     from riskd.learn.tune.goals import Goal
@@ -82,7 +81,7 @@ def tune(
     lines = read_lines(log_sources(log or [where.log_dir]), since=begin, until=latest, report=met)
     with Console(stderr=True).status("judging the log"):
         tuned = run(
-            _records(lines, met),
+            decode_all(lines, met.refused),
             change.read(path),
             str(path),
             current_model(where, in_force),
@@ -134,11 +133,3 @@ def _goal(
     if len(goals) != 1:
         fail("say one goal: --max-step-up 1%, or --min-catch 95%, or --cost-step-up 1 --cost-missed 200", 2)
     return goals[0]
-
-
-def _records(lines: Iterable[bytes], met: ReadReport) -> Iterator[Record]:
-    for line in lines:
-        try:
-            yield decode(line)
-        except LineError as refused:
-            met.refused[refused.reason] += 1

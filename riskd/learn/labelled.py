@@ -7,6 +7,7 @@ these have a label at all. What counts as a label, and which of several outweigh
 """
 
 import heapq
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -19,7 +20,7 @@ from msgspec import Struct
 from riskd.facts import Facts
 from riskd.learn.head import LEAST_ATTACKS, few_attacks, propensity
 from riskd.learn.replay.labels import ATTACKS, LABELS, TOLD, key
-from riskd.record.schema import DecisionRecord, LineError, decode
+from riskd.record.schema import DecisionRecord, decode_all
 
 MOST: Final = 32_768
 """Labels kept of each side, and decisions sampled."""
@@ -83,11 +84,7 @@ class Find:
     def __call__(self, block: bytes) -> Found:
         """Read the decisions with `since` ≤ time < `until`."""
         denied, records = 0, list[DecisionRecord]()
-        for line in block.splitlines():
-            try:
-                record = decode(line)
-            except LineError:  # counted in the first reading
-                continue
+        for record in decode_all(block.splitlines(), Counter()):  # the first reading counted them
             if (
                 not isinstance(record, DecisionRecord)
                 or (self._since and record.when < self._since)

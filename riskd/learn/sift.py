@@ -20,7 +20,7 @@ from riskd.errors import RequestError
 from riskd.facts import Facts, NetworkFacts
 from riskd.learn.capped import Entities
 from riskd.learn.replay.labels import ATTACKS, TOLD, told
-from riskd.record.schema import DecisionRecord, LineError, OutcomeRecord, Record, decode
+from riskd.record.schema import DecisionRecord, OutcomeRecord, Record, decode_all
 
 _MOST_KINDS = 1000
 
@@ -104,14 +104,8 @@ class Sift:
 
     def __call__(self, block: bytes) -> Sifted:
         """Read a block of lines; lines that are no record are counted."""
-        records: list[Record] = []
         refused: Counter[str] = Counter()
-        for line in block.splitlines():
-            try:
-                records.append(decode(line))
-            except LineError as failure:
-                refused[failure.reason] += 1
-        sifted = self.sift(records)
+        sifted = self.sift(list(decode_all(block.splitlines(), refused)))
         sifted.refused = refused
         return sifted
 

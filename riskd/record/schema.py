@@ -8,6 +8,8 @@ Optional fields at their default are left out of the line. A decision takes 1 to
 `MAX_LINE` bytes.
 """
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -173,6 +175,15 @@ def decode(line: bytes) -> Record:
     if type(record) is DecisionRecord and record.facts.time.tzinfo is None:
         raise LineError("damaged", "facts.time has no offset")
     return record
+
+
+def decode_all(lines: Iterable[bytes], refused: Counter[str]) -> Iterator[Record]:
+    """Yield the records of lines; those that are none are counted by reason."""
+    for line in lines:
+        try:
+            yield decode(line)
+        except LineError as failure:
+            refused[failure.reason] += 1
 
 
 def _why(line: bytes) -> Literal["version", "damaged"]:

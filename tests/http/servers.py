@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +151,7 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     return int(lines[0].split()[1]), headers, body
 
 
-class Calling:
+class Calling(ABC):
     """Threads that each `call` until the block ends, or as long as they like."""
 
     def __init__(self, number: int) -> None:
@@ -169,9 +170,9 @@ class Calling:
         for thread in self._threads:
             thread.join(PATIENCE)
 
+    @abstractmethod
     def call(self, caller: int) -> None:
         """What one caller does."""
-        raise NotImplementedError
 
 
 class Load(Calling):

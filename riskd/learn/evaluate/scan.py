@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from riskd.contract import Outcome
 from riskd.learn.replay.labels import TOLD, key, told
 from riskd.learn.simulate.attempt import LOGIN
-from riskd.record.schema import DecisionRecord, LineError, decode
+from riskd.record.schema import DecisionRecord, decode_all
 
 DECIDED = np.dtype([
     ("id", "<u8"), ("subject", "<u8"), ("at", "<f8"), ("tail", "<f4"), ("score", "<u2"), ("action", "<u2"),
@@ -67,12 +67,7 @@ def scan(block: bytes) -> Scanned:
     models: Counter[str] = Counter()
     policies: Counter[str] = Counter()
     reported, newest = 0, -math.inf
-    for line in block.splitlines():
-        try:
-            record = decode(line)
-        except LineError as failure:
-            refused[failure.reason] += 1
-            continue
+    for record in decode_all(block.splitlines(), refused):
         at = record.when.timestamp()
         newest = max(newest, at)
         if not isinstance(record, DecisionRecord):

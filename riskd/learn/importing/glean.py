@@ -15,7 +15,7 @@ from msgspec import Struct
 from riskd.contract import Reported
 from riskd.facts import PlaceFacts
 from riskd.outcome import CONFIRMED_BY
-from riskd.record.schema import DecisionRecord, LineError, decode
+from riskd.record.schema import DecisionRecord, decode_all
 from riskd.store import Attempt
 
 REPORTS: Final = frozenset({Reported.CONFIRMED_FRAUD, Reported.REPORTED_BY_USER})
@@ -61,12 +61,7 @@ def glean(block: bytes) -> Gleaned:
     decisions: list[Outline] = []
     outcomes: list[tuple[str, float, Reported]] = []
     refused: Counter[str] = Counter()
-    for line in block.splitlines():
-        try:
-            record = decode(line)
-        except LineError as failure:
-            refused[failure.reason] += 1
-            continue
+    for record in decode_all(block.splitlines(), refused):
         if isinstance(record, DecisionRecord):
             decisions.append(_outline(record))
         elif record.outcome in _MAY_TEACH:
