@@ -69,12 +69,17 @@ def hang(rig: Rig, disk: Disk, on_failure: str) -> None:
             return metric(client, "riskd_record_written_total") + metric(client, "riskd_record_dropped_total")
 
         assert [ask() for _ in range(3)] == [200] * 3
-        with disk.frozen():
-            first = threading.Thread(target=ask)
-            first.start()
-            time.sleep(0.2)
-        first.join()
-        assert metric(client, "riskd_record_slow_total") == 1
+
+        def one_slow_write() -> bool:
+            """Whether a write fell into the freeze; a request that came too late for it wrote fast: send another."""
+            with disk.frozen():
+                caller = threading.Thread(target=ask)
+                caller.start()
+                time.sleep(0.5)
+            caller.join()
+            return metric(client, "riskd_record_slow_total") == 1
+
+        assert eventually(one_slow_write)
         with disk.frozen():
             since = time.monotonic()
             during = [ask() for _ in range(40)]
