@@ -140,8 +140,8 @@ class Engine:
         While its first is under way it waits for the first's record, 0.3 s at most, and is answered the same. When none
         comes (the worker was killed, or could not say), or when it comes out otherwise than what was recorded (the
         policy, a list or the model changed), it takes the first's place: judged from what was counted then, and
-        recorded under an id of its own. So an attempt counts once, no decision is answered that no record holds, and no
-        two records have one id.
+        recorded under an id of its own. So an attempt counts once, and teaches once whichever id an outcome is reported
+        on; no decision is answered that no record holds, and no two records have one id.
         """
         call = replace(call, arrived=inf)
         decision: Decision | Exception = unbacked
@@ -212,8 +212,6 @@ class Engine:
                 continue
             if case.attempt.request_id is not None:
                 self._store.note_answered(case.attempt.request_id, case.base, case.answered)
-                if case.attempt.instead is not None:  # one attempt teaches once
-                    self._store.release(case.attempt.instead)
             if case.is_retry:
                 self._on_evidence(case.decision, case.call.now)
 

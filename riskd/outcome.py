@@ -110,7 +110,9 @@ class Outcomes:
             writer = self._writer
             (lost,) = await writer.append_aside([record]) if writer.slow else writer.append_all([record])
             if lost is not None and self._refuse_unrecorded:
-                await self._store.unsettle(base_id, report.outcome.value if source != "matured" else MATURED)
+                await self._store.unsettle(
+                    settled.decision_id, report.outcome.value if source != "matured" else MATURED
+                )
                 raise lost
             self._metrics.outcomes.at(report.outcome.value).inc()
         return OutcomeReceipt(decision_id=report.decision_id, outcome=report.outcome, status=settled.status)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from riskd.case import Call
 from riskd.contract import DecideRequest, Decision, OutcomeReport, Reported
 from riskd.engine import Engine
-from riskd.errors import RecordUnavailable, RequestError, StoreUnavailable, UnbackedError
+from riskd.errors import RecordUnavailable, StoreUnavailable, UnbackedError
 from riskd.facts import PlaceFacts
 from riskd.policy.load import SHIPPED, load
 from riskd.record.reader import find, read
@@ -258,15 +258,65 @@ async def test_a_repeat_that_says_anything_else_is_another_decision(
     ]
 
 
-async def test_an_attempt_teaches_once(live: Live, make_request: MakeRequest) -> None:
-    """Once a repeat stands in its place the first waits for no outcome any more; the other does."""
+async def _told(live: Live, decision: Decision, outcome: Reported, now: datetime) -> str:
+    report = OutcomeReport(decision_id=decision.decision_id, outcome=outcome)
+    return (await live.outcomes.report(report, now=now)).status
+
+
+async def _known(live: Live, make_request: MakeRequest, now: datetime) -> tuple[int, int]:
+    """Return how many successes and failures the subject has, as the next attempt sees it."""
+    record = find(live.log, (await live.engine.decide(make_request(), now=now)).decision_id)
+    assert record is not None
+    assert record.facts.history is not None
+    return record.facts.history.confirmed, record.facts.history.failures_1h
+
+
+@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize(
+    ("outcome", "known"), [(Reported.CONFIRMED_LEGITIMATE, (1, 0)), (Reported.LOGIN_FAILED, (0, 1))]
+)
+async def test_an_attempt_teaches_once(
+    live: Live, make_request: MakeRequest, outcome: Reported, known: tuple[int, int], early: bool
+) -> None:
+    """Repeats under other policies have ids of their own; what is reported on each teaches once, whichever is first."""
     request = make_request(request_id="r-25")
+    policies = [load(SHIPPED / f"{name}.yaml") for name in ("payments", "admin_console")]
+    decisions = [await live.engine.decide(request, now=NOON)]
+    told = [await _told(live, decisions[0], outcome, NOON)] if early else []
+    engines = [live.with_model(None, policy) for policy in policies]
+    decisions += [await engine.decide(request, now=NOON + timedelta(seconds=1)) for engine in engines]
+    told += [await _told(live, one, outcome, NOON + timedelta(seconds=2)) for one in reversed(decisions)]
+    assert len({one.decision_id for one in decisions}) == 3
+    assert told == ["accepted", *["repeated"] * (len(told) - 1)]
+    assert await _known(live, make_request, NOON + timedelta(seconds=3)) == known
+
+
+async def test_a_fraud_takes_back_what_another_id_taught(live: Live, make_request: MakeRequest) -> None:
+    """A success on the first id is undone by a fraud on the second, and no success on either teaches it again."""
+    request = make_request(request_id="r-26")
     first = await live.engine.decide(request, now=NOON)
+    assert await _told(live, first, Reported.CONFIRMED_LEGITIMATE, NOON) == "accepted"
     strict = live.with_model(None, load(SHIPPED / "payments.yaml"))
     again = await strict.decide(request, now=NOON + timedelta(seconds=1))
-    assert first.decision_id != again.decision_id
-    await asyncio.sleep(0.05)
-    reports = [OutcomeReport(decision_id=one.decision_id, outcome=Reported.LOGIN_SUCCEEDED) for one in (first, again)]
-    with pytest.raises(RequestError):
-        await live.outcomes.report(reports[0], now=NOON + timedelta(seconds=2))
-    assert (await live.outcomes.report(reports[1], now=NOON + timedelta(seconds=2))).status == "accepted"
+    assert await _told(live, again, Reported.CONFIRMED_FRAUD, NOON + timedelta(seconds=2)) == "accepted"
+    assert await _known(live, make_request, NOON + timedelta(seconds=3)) == (0, 0)
+    for one in (first, again):
+        await _told(live, one, Reported.STEP_UP_PASSED, NOON + timedelta(seconds=4))
+    assert await _known(live, make_request, NOON + timedelta(seconds=5)) == (0, 0)
+
+
+async def test_what_was_reported_survives_a_lost_record(
+    live: Live, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first was reported on, its repeat's record is lost: what takes that one's place teaches nothing twice."""
+    request = make_request(request_id="r-27")
+    first = await live.engine.decide(request, now=NOON)
+    assert await _told(live, first, Reported.LOGIN_FAILED, NOON) == "accepted"
+    strict = live.with_model(None, load(SHIPPED / "payments.yaml"))
+    with monkeypatch.context() as patch:
+        patch.setattr(live.writer, "append_all", lambda records: [RecordUnavailable("the disk is full")] * len(records))
+        with pytest.raises(RecordUnavailable):
+            await strict.decide(request, now=NOON + timedelta(seconds=1))
+    again = await strict.decide(request, now=NOON + timedelta(seconds=2))
+    assert await _told(live, again, Reported.LOGIN_FAILED, NOON + timedelta(seconds=3)) == "repeated"
+    assert await _known(live, make_request, NOON + timedelta(seconds=4)) == (0, 1)

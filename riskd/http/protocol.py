@@ -50,6 +50,7 @@ class Connections(ServerState):
 
 
 BAD_REQUEST: Final = refusal(400, "This is not HTTP/1.1.", code="invalid_http")
+CUT_SHORT: Final = refusal(400, "The request ended before it was whole.", code="invalid_http")
 TOO_SLOW: Final = refusal(408, "The request took too long to arrive.")
 HEAD_TOO_LARGE: Final = refusal(431, "The request line and headers are too large.")
 TOO_MANY_CONNECTIONS: Final = refusal(
@@ -62,6 +63,7 @@ REFUSAL_PAUSE_S: Final = 0.1
 UPGRADE: Final = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 """Java's HttpClient offers HTTP/2 with every first request. The parser would take the offer and lose the body, so it
 never sees it; the stand-in is as long as the header's name, and JSON cannot hold it at the start of a line."""
+_BEFORE_COLON: Final = len(b"\r\nupgrade")
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -84,8 +86,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._between = 0  # bytes since the head or the last piece of the body: chunk sizes, extensions, trailers
         self._in_head = True
+        self._head_end = b""  # of a head that is not whole, its last bytes: the offer's name may be cut there
         self._receiving = False
         self._cut = False
+        self._answering: Any = None  # the cycle whose turn it is; pipelined ones wait behind it
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection in, unless there are too many."""
@@ -105,11 +109,40 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse(HEAD_TOO_LARGE)
             return
         self._head_bytes += len(data)
-        if b"pgrade:" in data:
-            data = UPGRADE.sub(b"\r\nx-grade:", data)
+        data = UPGRADE.sub(b"\r\nx-grade:", data)
+        if self._head_end:
+            data = self._without_cut_offer(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > self._limits.head_bytes and not self._cut:
+        if not self._in_head:
+            return
+        if self._receiving:
+            self._head_end = (self._head_end + data)[-_BEFORE_COLON:]
+        if self._head_bytes > self._limits.head_bytes and not self._cut:
             self._refuse(HEAD_TOO_LARGE)
+
+    def _without_cut_offer(self, data: bytes) -> bytes:
+        """Return what follows in a head; an offer whose name began in what the parser has already gets another name."""
+        cut = UPGRADE.search(self._head_end + data[:_BEFORE_COLON])
+        if cut is None:
+            return data
+        colon = cut.end() - 1 - len(self._head_end)
+        return data[:colon] + b"-" + data[colon:]
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Let a caller who only ended his half have what is owed to him; the last answer ends the connection."""
+        if self._is_arriving and not self._cut:
+            self._refuse(CUT_SHORT)
+        elif self.cycle is not None:
+            self.cycle.keep_alive = False
+        owed = self._answering
+        return owed is not None and not owed.response_complete and not owed.disconnected
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Keep everybody from writing to what is closed."""
+        super().connection_lost(exc)
+        if self._answering is not None:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
 
     def on_message_begin(self) -> None:
         """Start the clock of a request."""
@@ -130,13 +163,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Hand the request to the app; to one that answers 431 when the head alone was too large."""
-        self._in_head, self._between = False, 0
         if self._head_bytes > self._limits.head_bytes and self._head_size() > self._limits.head_bytes:
             self.app = _refuse_large_head
-        self._head_bytes = 0
+        self._head_bytes, self._head_end = 0, b""
+        if self.expect_100_continue and self.parser.get_http_version() == "1.0":
+            self.expect_100_continue = False  # it knows no "100 Continue" (RFC 9110, 10.1.1)
         way = short_way(self._front, self.url, self.parser.get_method(), self.headers)
         if way is not None and self.app is self._front and (self.cycle is None or self.cycle.response_complete):
-            self.cycle = ShortCycle(  # type: ignore[assignment] # all that the protocol asks of a cycle
+            self.cycle = self._answering = ShortCycle(  # type: ignore[assignment] # all that is asked of a cycle
                 *way,
                 transport=self.transport,
                 flow=self.flow,
@@ -149,6 +183,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.server_state.draining or self.expect_100_continue:
             # Whoever waits for "100 Continue" may leave out the body after a refusal: the connection ends there.
             self.cycle.keep_alive = False
+        self._in_head, self._between = False, 0  # not sooner: a target that is none fails above, and has no cycle
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 - uvicorn's types
+        """Begin to answer a request the ASGI way."""
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
         """Stop the clock: from here on it is we who owe something."""
@@ -190,10 +230,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
             return
         self.patience_ends = self.loop.time() + self._limits.linger_s
-        if self._receiving and (self._in_head or not self.cycle.response_complete):
+        if self._is_arriving:
             self._refuse(TOO_SLOW)
         else:
             self.transport.close()
+
+    @property
+    def _is_arriving(self) -> bool:
+        """Whether a request is on its way that has no answer yet."""
+        return self._receiving and (self._in_head or not self.cycle.response_complete)
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -202,17 +247,22 @@ class BoundedProtocol(HttpToolsProtocol):
         """Write a refusal without the app, close our half and throw away what still comes."""
         self._cut = True
         self.server_state.refused(answer.status)
-        self.pipeline.clear()
         if self.cycle is not None and not self.cycle.response_complete:
-            if self._in_head:  # an earlier request is being answered: its answer is the last one
-                self.cycle.keep_alive = False
+            last: Any = self.cycle
+            if not self._in_head:
+                last.disconnected = True  # the app waits for the rest of a body that will not come
+                last.message_event.set()
+                if self.pipeline:
+                    self.pipeline.popleft()
+                    last = self.pipeline[0][0] if self.pipeline else self._answering
+            if not last.disconnected:  # earlier requests are being answered: the latest one's answer is the last
+                last.keep_alive = False
                 return
-            self.cycle.disconnected = True  # the app waits for the rest of a body that will not come
-            self.cycle.message_event.set()
-        lines = [STATUS_LINE[answer.status]]
-        for name, value in answer.headers:
-            lines += [name, b": ", value, b"\r\n"]
-        self.transport.write(b"".join([*lines, b"connection: close\r\n\r\n", answer.body]))
+        if self._in_head or not self.cycle.response_complete:  # else it was refused before its body was all here
+            lines = [STATUS_LINE[answer.status]]
+            for name, value in answer.headers:
+                lines += [name, b": ", value, b"\r\n"]
+            self.transport.write(b"".join([*lines, b"connection: close\r\n\r\n", answer.body]))
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.patience_ends = self.loop.time() + self._limits.linger_s

@@ -59,7 +59,7 @@ class Attempt(Struct, frozen=True, array_like=True):
     hop_window_s: float = LIVE_S
     """How soon after its own circumstances were last seen a session in other circumstances has hopped."""
     instead: str | None = None
-    """Id of a decision on the same request that no record backs: this one takes its place, with all that it counted."""
+    """Id of a decision on the same request whose place this one takes, with all that it counted and was told of it."""
     client: str | None = None
     """What the client looks like at any version."""
     os_family: str | None = None

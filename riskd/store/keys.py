@@ -5,8 +5,8 @@
 | `riskd:epoch` | which history this is | 400 d |
 | `riskd:{q:<request id>}` | digest and answer of a request, for a repeat | 24 h |
 | `riskd:{q:<request id>}:<decision id>` | tells the recorded answer from others; empty: its record was lost | 24 h |
-| `riskd:{o:<decision id>}` | the attempt until its outcome is reported | outcome window |
-| `riskd:{o:<decision id>}:r` | outcomes reported already | outcome window |
+| `riskd:{o:<decision id>}` | the attempt whose outcome may be reported; its first decision's | outcome window |
+| `riskd:{o:<decision id>}:r` | outcomes reported of the attempt, by its first decision | outcome window |
 | `riskd:{s:<subject>}` | hash: token, last times, habits (these count 180 d) | 400 d once confirmed, else as above |
 | `…:a` `:i` `:v` | attempts, addresses, sensitive attempts of a day | 24 h |
 | `…:t` | hash: amounts attempted, one sum per hour and currency, at most 125 | 25 h |
@@ -22,11 +22,14 @@
 | `…:n` `:c` | how often the list changed; its latest changes, some 4,096 | as the list |
 | `riskd:{k:<rotation>}` | new names of subjects, while a rotation of identity moves them | its end, at most 180 d |
 
-On a cluster each entity keeps its own answer for a repeat, under `riskd:{…}:q:<request id>`. A velocity is kept at the
-entity that it is per: at the subject, address, network or device, or at `riskd:{r:<recipient>}` or
-`riskd:{a:<attribute>}`. All of one entity are one text, `:y`: of a count or sum up to 61 buckets of a 60th of its
-window, of a sum of amounts nine series of these at most (eight currencies, and one for all others), of a distinct
-count up to 16 members. One with more members has a set of its own, `:y<id>`, of up to 256.
+On a cluster each entity keeps its own answer for a repeat, under `riskd:{…}:q:<request id>`. So of a request id used
+with another body each knows only what it was asked itself: the request's own entry refuses it, but what the first body
+did not name, an address, device, payload, recipient, attribute or subject, has counted it by then.
+
+A velocity is kept at the entity that it is per: at the subject, address, network or device, or at
+`riskd:{r:<recipient>}` or `riskd:{a:<attribute>}`. All of one entity are one text, `:y`: of a count or sum up to 61
+buckets of a 60th of its window, of a sum of amounts nine series of these at most (eight currencies, and one for all
+others), of a distinct count up to 16 members. One with more members has a set of its own, `:y<id>`, of up to 256.
 
 A subject's habits are fields of its hash, `time|count|more` each, of what was part of confirmed successes: up to 50
 addresses, 20 networks, countries, devices, families and clients (what a client looks like at any version, with the
@@ -94,6 +97,9 @@ class Keys:
         if attempt.request_id is not None:
             layout += "q"
             keys.append(f"{prefix}:{{q:{attempt.request_id}}}")
+        if attempt.instead is not None:
+            layout += "f"
+            keys.append(f"{prefix}:{{o:{attempt.instead}}}")
         if attempt.subject is not None:
             layout += "s"
             keys.append(f"{prefix}:{{s:{attempt.subject}}}")

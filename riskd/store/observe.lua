@@ -1,6 +1,7 @@
 -- Counts one attempt and answers what is known. Everything here is atomic per call.
--- KEYS: one per letter of ARGV[1]: e epoch, o pending attempt, q request, s subject, i address, n network, d device,
--- p payload, r recipient, A and on: attributes. A single server gets all in one call, a cluster one call per slot.
+-- KEYS: one per letter of ARGV[1]: e epoch, o pending attempt, f the one whose place it takes, q request, s subject,
+-- i address, n network, d device, p payload, r recipient, A and on: attributes. A single server gets all in one call, a
+-- cluster one call per slot, and in place of f's key the attempt that is kept there as ARGV[2] of o's call.
 -- ARGV[2]: the attempt, ARGV[3]: seconds an attempt waits for its outcome; ARGV[4], ARGV[5]: the policy's velocities and
 -- what the attempt adds to each, where there are any. The fields of the attempt are locals, put in front of this text, and
 -- so is windows.lua.
@@ -30,7 +31,8 @@ if key.q then
       return {1, epoch, answer, call('GET', key.q .. ':' .. of)}
     end
     if key.o then
-      call('SET', key.o, ARGV[2], 'EX', ARGV[3])
+      -- It is the same attempt: what is reported of either teaches once.
+      call('SET', key.o, key.f and call('GET', key.f) or ARGV[2], 'EX', ARGV[3])
     end
     answer = string.sub(answer, 1, from - 1) .. decision_id .. string.sub(answer, to + 1)
     call('SET', key.q, pack(digest, answer), 'EX', DAY)

@@ -36,6 +36,8 @@ class Settled(msgspec.Struct, frozen=True):
     """What became of a report."""
 
     status: Literal["accepted", "repeated"]
+    decision_id: str
+    """By which the attempt is known: that of the first of all decisions on its request."""
     token: str | None
     """Token of the subject; None for an anonymous or forgotten one."""
 
@@ -155,11 +157,21 @@ class Store:
         beside, told = ([], {}) if counts is None else velocities.apart(counts, self._keys)
         calls = self._keys.apart(attempt, beside)
         packed = self._encode(attempt)
+        waits = packed
+        if attempt.instead is not None:  # what is reported of either teaches once, as the script says
+            waits = await self._gate.send(self._keys.pending(attempt.instead), "GET") or packed
         runs = (
-            self._gate.run(OBSERVE, keys, layout, packed, window_s, *told.get(layout[0], ())) for layout, keys in calls
+            self._gate.run(
+                OBSERVE, keys, layout, waits if layout == "o" else packed, window_s, *told.get(layout[0], ())
+            )
+            for layout, keys in calls
         )
         replies = await self._gate.all(runs, budget_s)
-        parts = {layout[0]: (self._read(reply), reply) for (layout, _), reply in zip(calls, replies, strict=True)}
+        try:
+            parts = {layout[0]: (self._read(reply), reply) for (layout, _), reply in zip(calls, replies, strict=True)}
+        except ConflictError:
+            self._gate.later(self._gate.send(self._keys.pending(attempt.decision_id), "UNLINK"))
+            raise
         # The whole request's own entry says which decision this is, whatever a lost race left at an entity.
         first, _ = parts.get("q") or parts["o"]
         if first.repeated and first.decision_id != attempt.decision_id:
@@ -206,10 +218,10 @@ class Store:
     ) -> Settled:
         """Do what the outcome of a decision asks for; the same outcome again changes nothing for `outcome_window_s`.
 
+        That holds of all decisions on one request: a decision that took another's place is of the same attempt.
         Raises RequestError with status 404 when no attempt of this decision waits for an outcome.
         """
-        pending = self._keys.pending(decision_id)
-        kept = await self._gate.send(pending, "GET")
+        kept = await self._gate.send(self._keys.pending(decision_id), "GET")
         if kept is None:
             raise RequestError("no decision of this id waits for an outcome: unknown or too old", status=404)
         try:
@@ -222,9 +234,10 @@ class Store:
             for letter, field in ENTITIES[:3]
             if (name := getattr(attempt, field)) is not None
         ]
-        reported = f"{pending}:r"
+        known_as = attempt.decision_id
+        reported = f"{self._keys.pending(known_as)}:r"
         if settlement.outcome == MATURED and await self._gate.send(reported, "EXISTS"):
-            return Settled("repeated", None)
+            return Settled("repeated", known_as, None)
         if self._gate.together:
             layout = "r" + "".join(letter for letter, _ in entities)
             keys = [reported, *(key for _, key in entities)]
@@ -236,12 +249,12 @@ class Store:
             )
             token = replies[0][1] if attempt.subject is not None else None
             status, _ = await self._gate.run(SETTLE, [reported], "r", *arguments)
-        return Settled("repeated" if status else "accepted", token.decode() if token else None)
+        return Settled("repeated" if status else "accepted", known_as, token.decode() if token else None)
 
     async def unsettle(self, decision_id: str, outcome: str) -> None:
         """Let an outcome be reported again, whose record was lost; what it taught is not taught twice.
 
-        Raises StoreUnavailable.
+        `decision_id` is the one that `Settled` told. Raises StoreUnavailable.
         """
         await self._gate.send(f"{self._keys.pending(decision_id)}:r", "SREM", outcome)
 
@@ -261,9 +274,11 @@ class Store:
     def disown(self, attempt: Attempt) -> None:
         """Forget, beside the answer, that an attempt waits for its outcome: its record is lost and nobody was told.
 
-        What it counted stays counted, for the repeat that takes its place.
+        What it counted stays counted, for the repeat that takes its place; and so does, where it took another's place
+        itself, what was reported of that one.
         """
-        self._gate.later(self._gate.send(self._keys.pending(attempt.decision_id), "UNLINK"))
+        if attempt.instead is None:
+            self._gate.later(self._gate.send(self._keys.pending(attempt.decision_id), "UNLINK"))
         if attempt.request_id is not None:
             self.note_answered(attempt.request_id, attempt.decision_id, "")
 

@@ -63,6 +63,11 @@ class Running:
         """Return a bare connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=20)
 
+    @staticmethod
+    def pause() -> None:
+        """Give it time to take in what was sent, so that what is sent next comes in another packet."""
+        time.sleep(0.02)
+
     def end(self, number: int = signal.SIGTERM) -> int:
         """End it with a signal; return its exit status."""
         self.process.send_signal(number)

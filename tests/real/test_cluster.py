@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from riskd.errors import StoreUnavailable
-from riskd.store import Store, parse
+from riskd.errors import ConflictError, RequestError, StoreUnavailable
+from riskd.store import Settlement, Store, parse
 from riskd.store.embedded import find_server
 from riskd.store.route import SLOTS, slot_of
 from tests.store.story import NOW, attempt, confirmed, history
@@ -137,6 +137,21 @@ async def test_entities_spread_over_the_nodes(nodes: Nodes, store: Store) -> Non
     homes = [{key[key.index("{") : key.index("}")] for key in keys} for keys in held]
     assert not homes[0] & homes[1] | homes[1] & homes[2] | homes[0] & homes[2]
     assert all(client.ttl(key) > 0 for client, keys in zip(nodes.clients(), held, strict=True) for key in keys)
+
+
+async def test_a_conflict_counts_where_only_it_was_seen(store: Store) -> None:
+    """What both bodies name counts once, and nothing waits for an outcome; another address counts the refused one."""
+    first = await store.observe(attempt(NOW - 2, request_id="r", request_digest="d"))
+    refused = attempt(NOW - 1, request_id="r", request_digest="e", address="elsewhere")
+    with pytest.raises(ConflictError):
+        await store.observe(refused)
+    with pytest.raises(RequestError):
+        await store.settle(refused.decision_id, Settlement(outcome="login_failed", decided=0, at=NOW, confirms=False))
+    again = await store.observe(attempt(NOW, request_id="r", request_digest="d"))
+    assert (again.repeated, again.decision_id) == (True, first.decision_id)
+    assert (await history(store)).attempts_5m == 2
+    home, elsewhere = [await store.observe(attempt(NOW, subject="bob", address=at)) for at in ("home", "elsewhere")]
+    assert [seen.address_counts and seen.address_counts.subjects_5m for seen in (home, elsewhere)] == [2, 2]
 
 
 async def test_slots_are_counted_as_the_server_does(nodes: Nodes) -> None:

@@ -188,6 +188,25 @@ class Repeats:
         assert (await history(store)).attempts_5m == 2
         assert await report(store, one, "login_succeeded") == "accepted"
 
+    async def test_what_is_reported_of_either_teaches_once(self, store: Store) -> None:
+        """An attempt whose place was taken, twice, is known by all three ids as one."""
+        same = {"request_id": "r", "request_digest": "d"}
+        seen = [await store.observe(attempt(NOW - 60, **same))]
+        assert await report(store, seen[0], "login_succeeded") == "accepted"
+        for ago in (30, 20):
+            seen.append(await store.observe(attempt(NOW - ago, **same, instead=seen[-1].decision_id)))
+            assert seen[-1].took_place
+        assert [await report(store, one, "login_succeeded") for one in seen] == ["repeated"] * 3
+        assert [await report(store, one, "login_failed") for one in reversed(seen)] == [
+            "accepted",
+            "repeated",
+            "repeated",
+        ]
+        known = await history(store)
+        assert values(known, "confirmed", "last_confirmed_age_s", "failures_1h", "attempts_5m") == (1, 60.0, 1, 2)
+        assert await report(store, seen[1], "confirmed_fraud") == "accepted"
+        assert values(await history(store), "confirmed", "places") == (0, ())
+
     async def test_an_anonymous_repeat_is_known_too(self, store: Store) -> None:
         """Without any subject the request id alone finds the first answer."""
         first = await store.observe(attempt(subject=None, request_id="r{}", request_digest="d"))
