@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from riskd.anomaly.load import load_model
@@ -92,14 +93,14 @@ def explain_command(
 def _print(record: DecisionRecord, result: Explanation, model: Model | None, *, same: bool) -> None:
     console.print(
         f"[bold]{record.outcome}[/bold], score {record.score:g} "
-        f"(range {record.score_range[0]:g} to {record.score_range[1]:g}), {record.facts.action.name} at "
+        f"(range {record.score_range[0]:g} to {record.score_range[1]:g}), {escape(record.facts.action.name)} at "
         f"{record.facts.time:%Y-%m-%d %H:%M:%S} UTC"
     )
     console.print(f"step_up from {result.step_up_at:g}, deny from {result.deny_at:g} ({result.action} actions)")
     if record.evidence_met:
         console.print("The session's fresh evidence met the step-up.")
     if record.degraded:
-        console.print(f"degraded: {', '.join(record.degraded)}")
+        console.print(f"degraded: {escape(', '.join(record.degraded))}")
     if not same:
         changed = "policy" if result.policy_revision != record.policy_revision else "signal catalogue"
         console.print(
@@ -116,7 +117,7 @@ def _print(record: DecisionRecord, result: Explanation, model: Model | None, *, 
             line.state,
             f"{line.weight:.2f}",
             f"{line.contribution:.1f}" if line.state == "hit" else "",
-            line.why if line.state in {"unknown", "error", "exempt"} else _inputs(line),
+            escape(line.why if line.state in {"unknown", "error", "exempt"} else _inputs(line)),
         )
     console.print(table)
     if model is not None and result.anomaly is not None:
@@ -127,7 +128,7 @@ def _print(record: DecisionRecord, result: Explanation, model: Model | None, *, 
         )
         for feature in result.features:
             value = "unknown" if feature.value is None else f"{feature.value:g}"
-            console.print(f"  {feature.feature} = {value}: {feature.contribution:+.2f} powers of ten")
+            console.print(f"  {escape(feature.feature)} = {value}: {feature.contribution:+.2f} powers of ten")
     _print_turns(result)
 
 
@@ -142,7 +143,7 @@ def _print_turns(result: Explanation) -> None:
     table.add_column("it would have been")
     table.add_column("score", justify="right")
     for turn in result.counterfactuals:
-        table.add_row(turn.text, f"{turn.score:g}")
+        table.add_row(escape(turn.text), f"{turn.score:g}")
     console.print(table)
 
 

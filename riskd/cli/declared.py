@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from riskd.cli.root import console
@@ -55,7 +56,7 @@ def _show(title: str, rows: Sequence[Mapping[str, Any]], *, leaving_out: str) ->
     for name in columns:
         table.add_column(name.removesuffix("_s").replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*(_said(name, row[name]) for name in columns))
+        table.add_row(*(escape(_said(name, row[name])) for name in columns))
     console.print(table)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 
 import typer
 from pydantic import ValidationError
+from rich.markup import escape
 from rich.table import Table
 
 from riskd.app.parts import open_ledger
@@ -200,7 +201,7 @@ def _print(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     for column in columns:
         table.add_column(column)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     console.print(table)
 
 

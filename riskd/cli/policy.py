@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from riskd.app.candidates import CandidateFiles
@@ -77,7 +78,7 @@ def _try_candidates(policy: Policy, path: Path) -> None:
 
 
 def _show(policy: Policy, path: Path) -> None:
-    table = Table(title=f"{path}: in order, revision {policy.revision}", title_justify="left")
+    table = Table(title=f"{escape(str(path))}: in order, revision {policy.revision}", title_justify="left")
     table.add_column("action class", no_wrap=True)
     for column in ("step_up", "deny", "level", "fail mode", "sensitive", "names"):
         table.add_column(column)
@@ -91,7 +92,7 @@ def _show(policy: Policy, path: Path) -> None:
             str(plan.level),
             plan.fail_mode.word,
             "yes" if plan.sensitive else "",
-            ", ".join(names),
+            escape(", ".join(names)),
         )
     console.print(table)
 
@@ -125,7 +126,7 @@ def _show_lists(lists: list[dict[str, Any]]) -> None:
         table.add_column(column)
     for one in lists:
         entries = ", ".join(f"{place} {count}" for place, count in one["entries"].items() if count)
-        table.add_row(one["list"], one["kind"], one["of"], entries, one["does"])
+        table.add_row(*map(escape, (one["list"], one["kind"], one["of"], entries, one["does"])))
     console.print(table)
 
 

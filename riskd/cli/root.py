@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-console = Console()
+console = Console(emoji=False)  # `:id:` in a path is no picture
 
 
 def settings() -> Settings:

@@ -38,8 +38,8 @@ def show(done: Trained, console: Console) -> None:
     )
     console.print(_head(done), soft_wrap=True)
     console.print(_table(done.contest, training.attacks))
-    models = done.folder.parent
-    current = current_or_none(models, strict=False)
+    current = current_or_none(done.folder.parent, strict=False)
+    models = escape(str(done.folder.parent))
     if done.kept:
         console.print(f"this very model lay in {models} before, and was kept as it is", soft_wrap=True)
     if current == done.version:

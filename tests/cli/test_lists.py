@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from riskd.cli import lists as _list_commands
 from riskd.cli import policy as _policy_commands
-from riskd.cli.root import app
+from riskd.cli.root import app, console
 from riskd.errors import RequestError
 from riskd.policy.load import SHIPPED
 from riskd.record.audit import decode
@@ -68,6 +68,17 @@ def test_exemptions_from_the_command_line(data_dir: Path) -> None:
     assert "counts again" in run("exemptions", "withdraw", "ada", "new_country", "--reason", "back")
     assert run("exemptions", "show", "--json") == []
     assert (data_dir / "audit" / "changes.jsonl").exists()
+
+
+@pytest.mark.usefixtures("data_dir")
+@pytest.mark.parametrize("reason", ["[ticket 4711] card testing", "[/red] closes nothing", "[bold]a[/bold] :id:"])
+def test_a_reason_is_shown_as_it_was_given(reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brackets and colons are no markup: nothing of a reason vanishes, and none ends the command."""
+    monkeypatch.setattr(console, "width", 200)
+    run("lists", "add", "people", "mallory", "--reason", reason)
+    run("exemptions", "grant", "ada", "new_country", "--reason", reason)
+    assert reason in run("lists", "show", "people")
+    assert reason in run("exemptions", "show")
 
 
 @pytest.mark.usefixtures("data_dir")

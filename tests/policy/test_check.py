@@ -99,6 +99,24 @@ def test_what_a_policy_declares_is_shown(tmp_path: Path, monkeypatch: pytest.Mon
     assert "velocities" not in CliRunner().invoke(app, ["check", str(SHIPPED / "default.yaml")]).stdout
 
 
+def test_what_looks_like_markup_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of actions and expressions are printed as the policy spells them, brackets and all."""
+    path = tmp_path / "riskd.yaml"
+    path.write_bytes((SHIPPED / "default.yaml").read_bytes())
+    when = "action.name in [attributes.plan]"
+    amend(
+        path,
+        attributes={"plan": "text"},
+        custom_signals=[{"code": "own_plan", "when": when, "weight": 0.1, "text": "Named as the plan."}],
+        actions={"odd": {"names": ["[/]", "[bold]pay[/bold]"]}},
+    )
+    monkeypatch.setattr(console, "width", 200)
+    told = CliRunner().invoke(app, ["check", str(path)])
+    assert told.exit_code == 0, told.exception
+    assert "[/], [bold]pay[/bold]" in told.stdout
+    assert when in told.stdout
+
+
 def test_a_candidate_is_looked_at_too(tmp_path: Path) -> None:
     """What a policy names to be tried must be there and be right; the mistake names the candidate's file."""
     path, candidate = tmp_path / "riskd.yaml", tmp_path / "candidate.yaml"

@@ -3,10 +3,12 @@
 Comments, order and spelling stay. The new text is read back: it must mean the old policy with just these thresholds.
 """
 
+import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from difflib import unified_diff
+from io import StringIO
 from pathlib import Path as File
 from typing import Any
 
@@ -19,6 +21,8 @@ from riskd.policy.text import Path
 
 Wanted = Mapping[str, float]
 """`step_up`, `deny` or both → the new value, 0 to 100."""
+_MARK = "\ufeff"
+"""The byte order mark that some editors begin a file with."""
 
 
 def changed(text: str, wanted: Mapping[Path, Wanted], source: str) -> str:
@@ -27,6 +31,8 @@ def changed(text: str, wanted: Mapping[Path, Wanted], source: str) -> str:
     Raises ConfigError where the text cannot be changed without changing more, PolicyError where it is no policy.
     """
     before = parse(text.encode(), source).file
+    if text.startswith(_MARK):  # what reads YAML does not count it
+        return _MARK + changed(text.removeprefix(_MARK), wanted, source)
     for path, thresholds in wanted.items():
         for key, value in thresholds.items():
             text = _set(text, path, key, value)
@@ -40,10 +46,22 @@ def changed(text: str, wanted: Mapping[Path, Wanted], source: str) -> str:
 
 
 def diff(before: str, after: str, name: str) -> str:
-    """Return the change as a unified diff that `git apply` and `patch -p1` take; empty when there is none."""
+    """Return the change as a unified diff that `git apply` and `patch -p1` take; empty when there is none.
+
+    They take it where `name` leads from: the folder at hand, or `/` for a name that leads out of that.
+    """
+    name = os.path.normpath(name)
+    if name.startswith(os.pardir):  # neither program follows a way up
+        name = os.path.realpath(name)
     name = name.removeprefix("/")
-    lines = unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{name}", f"b/{name}")
+    end = "\t" if " " in name else ""  # where a name ends that has spaces
+    lines = unified_diff(_lines(before), _lines(after), f"a/{name}{end}", f"b/{name}{end}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _lines(text: str) -> list[str]:
+    """Split a text where `patch` does: at line feeds, and not where Unicode or YAML has further ends of lines."""
+    return StringIO(text, newline="\n").readlines()
 
 
 def write(path: File, text: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -14,7 +15,7 @@ from riskd.learn.tune.tune import Tuned
 
 def show(tuned: Tuned, console: Console) -> None:
     """Print all of it but the diff."""
-    console.print(grounds(tuned), highlight=False)
+    console.print(escape(grounds(tuned)), highlight=False)
     console.print(thresholds(tuned))
     for note in notes(tuned):
         console.print(note, highlight=False)
@@ -66,7 +67,7 @@ def thresholds(tuned: Tuned) -> Table:
     for choice in tuned.chosen.choices:
         moves = [moved(choice.place.step_up, choice.step_up)]
         moves += [moved(choice.place.deny, choice.deny)] if deny else []
-        table.add_row(*_row(name(choice), moves, choice.now, choice.then), style="dim" if choice.kept else None)
+        table.add_row(*_row(escape(name(choice)), moves, choice.now, choice.then), style="dim" if choice.kept else None)
     table.add_section()
     moves = ["", ""] if deny else [""]
     table.add_row(*_row("tuned together", moves, tuned.chosen.now, tuned.chosen.then), style="bold")

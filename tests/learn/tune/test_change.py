@@ -1,6 +1,7 @@
 """Thresholds are changed where they stand: no comment, order or spelling besides is touched."""
 
 import subprocess
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,41 @@ def test_git_takes_the_diff(tmp_path: Path) -> None:
     subprocess.run(["git", "apply", "-"], input=change, text=True, cwd=tmp_path, check=True)
     assert (tmp_path / "policy.yaml").read_text(encoding="utf-8") == after
     assert not diff(after, after, "policy.yaml")
+
+
+@pytest.mark.parametrize(
+    "name", ["p.yaml", "./p.yaml", "sub/../p.yaml", "our policy.yaml", "../{home}/p.yaml", "{at}/p.yaml"]
+)
+def test_patch_and_git_take_it_whatever_the_file_is_called(name: str, tmp_path: Path) -> None:
+    """Dots, spaces and ways up in a name lead to the file, from the folder at hand or, out of it, from the root."""
+    (tmp_path / "sub").mkdir()
+    name = name.format(home=tmp_path.name, at=tmp_path)
+    with chdir(tmp_path):
+        after, file = changed(DEFAULT, {(): {"step_up": 40}}, "p"), Path(name)
+        told, root = diff(DEFAULT, after, name), "/" if name.startswith(("/", "..")) else "."
+        for command in (["patch", "-p1", "--posix", "-d", root], ["git", "apply"]):
+            file.write_text(DEFAULT, encoding="utf-8")
+            subprocess.run(command, input=told, text=True, check=True, cwd=root, capture_output=True)
+            assert file.read_text(encoding="utf-8") == after
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\x85", "\r"])
+def test_other_ends_of_lines_are_no_lines_to_patch(end: str, tmp_path: Path) -> None:
+    """What YAML or Unicode takes for the end of a line stays within one in the diff."""
+    text = DEFAULT.replace("  step_up: 50", f"  # one{end}  # two\n  step_up: 50")
+    after = changed(text, {(): {"step_up": 40}}, "p")
+    assert lines_changed(text, after) == ["-  step_up: 50", "+  step_up: 40"]
+    (tmp_path / "p").write_bytes(text.encode())
+    told = diff(text, after, "p").encode()
+    subprocess.run(["patch", "-p1", "--binary"], input=told, check=True, cwd=tmp_path, capture_output=True)
+    assert (tmp_path / "p").read_bytes() == after.encode()
+
+
+def test_a_byte_order_mark_stays() -> None:
+    """It moves no other character, and stands first in the new file."""
+    assert changed(f"\ufeff{DEFAULT}", {(): {"step_up": 40}}, "p") == "\ufeff" + changed(
+        DEFAULT, {(): {"step_up": 40}}, "p"
+    )
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
